@@ -1,0 +1,108 @@
+/* Reading pub: attach, validate, look up, copy out. libc only; linked into nginx and into btcf; fuzzed.
+ *
+ * The reader treats the file as hostile: every offset and length is loaded once and checked against the section,
+ * every copied body against its CRC. It never writes, never spins (BTCF_READ_TRIES_MAX tries) and keeps no pointer
+ * that outlives the mapping. One reader is used by one thread.
+ *
+ * The path of a request, when nothing was published since:
+ *     slot = btcf_reader_find(...)            once per worker and document
+ *     btcf_reader_gen(reader, slot) == copy.gen   one atomic load: serve the worker's own copy
+ * and when something was:
+ *     btcf_reader_meta(...) then btcf_reader_body(...) into private memory.
+ */
+#ifndef BTCF_SHM_READER_H
+#define BTCF_SHM_READER_H
+
+#include "core/base.h"
+#include "shm/btcf_abi.h"
+
+#define BTCF_READ_TRIES_MAX 3
+
+enum btcf_read {
+    BTCF_READ_OK = 0,
+    BTCF_READ_ABSENT,  /* never published */
+    BTCF_READ_BUSY,    /* changed under every try: use the last good copy */
+    BTCF_READ_CORRUPT, /* bounds or CRC: use the last good copy */
+};
+
+/* Why a file was refused; btcf_attach_text gives a sentence. */
+enum btcf_attach {
+    BTCF_ATTACH_OK = 0,
+    BTCF_ATTACH_NO_FILE,
+    BTCF_ATTACH_NOT_REGULAR,
+    BTCF_ATTACH_TOO_SHORT,
+    BTCF_ATTACH_BAD_MAGIC,
+    BTCF_ATTACH_BAD_BYTE_ORDER,
+    BTCF_ATTACH_BAD_MAJOR,
+    BTCF_ATTACH_BAD_LAYOUT,
+    BTCF_ATTACH_BAD_SECTIONS,
+    BTCF_ATTACH_NOT_LIVE,
+    BTCF_ATTACH_BAD_OWNER, /* writable by others than its owner */
+    BTCF_ATTACH_SYSTEM,    /* open, fstat or mmap failed: errno */
+};
+
+struct btcf_reader {
+    const unsigned char *base; /* NULL when not attached */
+    uint64_t size;
+    uint64_t device, inode;    /* identity of the file that was mapped */
+    const struct btcf_header *header;
+    const struct btcf_doc_slot *slots;
+    uint32_t slot_count;
+    const unsigned char *bodies;
+    uint32_t body_stride; /* bytes of one of a slot's two buffers */
+    const struct btcf_dist_slot *dists;
+    uint32_t dist_count;
+    const struct btcf_event_ring *ring;
+    const struct btcf_event_slot *events;
+    uint32_t event_count;
+    uint64_t hash_seed;
+    uint64_t retries, busy, corrupt; /* counted for the metrics of whoever owns the reader */
+};
+
+/* Maps `path` read-only and checks everything that does not change. On any value but OK the reader is as before the
+ * call (an attached reader keeps its old mapping): attach into a second struct and swap. */
+enum btcf_attach btcf_reader_open(struct btcf_reader *reader, const char *path) BTCF_MUST_CHECK;
+void btcf_reader_close(struct btcf_reader *reader);
+const char *btcf_attach_text(enum btcf_attach why);
+
+/* True when `path` now names another file than the one mapped, or none, or the mapped one is retired or has shrunk. */
+bool btcf_reader_is_outdated(const struct btcf_reader *reader, const char *path);
+
+uint64_t btcf_reader_heartbeat(const struct btcf_reader *reader);
+uint64_t btcf_reader_epoch(const struct btcf_reader *reader);
+uint64_t btcf_reader_health(const struct btcf_reader *reader);
+
+/* Slot number of the document with this key, or -1. */
+int64_t btcf_reader_find(const struct btcf_reader *reader, const char *key, size_t key_len);
+
+/* Generation of the slot: one acquire load. 0 when never published. */
+static inline uint64_t btcf_reader_gen(const struct btcf_reader *reader, uint32_t slot)
+{
+    /* Partner: the release store of gen in btcf_writer_publish. */
+    return atomic_load_explicit(&reader->slots[slot].gen, memory_order_acquire);
+}
+
+/* A validated copy of the slot's meta data. */
+enum btcf_read btcf_reader_meta(struct btcf_reader *reader, uint32_t slot, struct btcf_doc_meta *meta) BTCF_MUST_CHECK;
+
+/* Copies one body of the generation that `meta` describes into `buf` (of at least the length in meta). BUSY when the
+ * slot has moved on: take the meta again. */
+enum btcf_read btcf_reader_body(struct btcf_reader *reader, uint32_t slot, const struct btcf_doc_meta *meta, int variant,
+                                bool gzip, unsigned char *buf) BTCF_MUST_CHECK;
+
+/* The published curve for a forecast document's key. */
+enum btcf_read btcf_reader_dist(struct btcf_reader *reader, const char *key, size_t key_len,
+                                struct btcf_dist_curve *curve) BTCF_MUST_CHECK;
+
+/* Id of the newest event, 0 when there is none. */
+uint64_t btcf_reader_event_head(const struct btcf_reader *reader);
+/* ABSENT when the ring has moved past it or it does not exist yet. data is not NUL-terminated. */
+enum btcf_read btcf_reader_event(struct btcf_reader *reader, uint64_t id, struct btcf_event_slot *event) BTCF_MUST_CHECK;
+
+/* The seeded hash of a document key (never 0). */
+uint64_t btcf_doc_hash(uint64_t seed, const char *key, size_t key_len);
+
+/* CRC-32C (Castagnoli) of `len` bytes, continuing from `crc` (0 to begin). RFC 3720 appendix B.4 has vectors. */
+uint32_t btcf_crc32c(uint32_t crc, const void *bytes, size_t len);
+
+#endif
