@@ -169,6 +169,32 @@ CREATE TABLE score (
 );
 CREATE INDEX score_window ON score (feed, horizon_s, model, target_at);
 CREATE INDEX score_change ON score (change);
+CREATE INDEX score_due ON score (feed, origin, target_at); -- where scoring goes on from
+
+-- What the score job has worked out from the rows of score over the scoring window: /v1/accuracy shows it, and the
+-- choice between ensemble and baseline rests on it. Replaced in place.
+CREATE TABLE accuracy (
+    feed          text NOT NULL REFERENCES feed,
+    model         text NOT NULL,
+    horizon_s     integer NOT NULL,
+    origin        text NOT NULL CHECK (origin IN ('live', 'walk_forward')),
+    window_s      bigint NOT NULL,
+    n             bigint NOT NULL,
+    n_effective   double precision NOT NULL,          -- n freed from the overlap of targets
+    first_issued_at bigint NOT NULL,
+    last_target_at bigint NOT NULL,
+    crps          double precision NOT NULL,          -- means, percent of the origin price
+    crps_baseline double precision NOT NULL,
+    skill         double precision NOT NULL,          -- 1 - crps / crps_baseline
+    skill_low     double precision NOT NULL,          -- 95 % interval
+    skill_high    double precision NOT NULL,
+    covered       double precision[] NOT NULL,        -- how many fell into the central 50, 80, 90, 95 %
+    pit           double precision[] NOT NULL,        -- counts in ten equal bins
+    median_error  double precision NOT NULL,          -- mean absolute error of the median, percent of the origin price
+    updated_wall_ms bigint NOT NULL,
+    change        bigint NOT NULL DEFAULT nextval('change_seq'),
+    PRIMARY KEY (feed, model, horizon_s, origin)
+);
 
 -- One entry per batch, chained through the one locked head row of the feed.
 CREATE TABLE ledger_entry (
