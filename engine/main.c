@@ -9,8 +9,9 @@
 
 static int print_help(FILE *out)
 {
-    fprintf(out, "usage: btcf <command> [options]\n\nBitcoin forecasts as calibrated distributions, served from shared "
-                 "memory.\n\n");
+    fputs("usage: btcf <command> [options]\n\n"
+          "Bitcoin forecasts as calibrated distributions, served from shared memory.\n\n",
+          out);
     for (size_t i = 0; commands[i] != NULL; i++)
         fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(out, "  %-10s %s\n  %-10s %s\n\n", "help", "this text, or the manual of a command: btcf help <command>",

@@ -1,21 +1,20 @@
-/* The registry of subcommands: one line each, in the order of `btcf help`. */
+/* The registry of subcommands, made from commands.def, and how a name is found in it. */
 #include "cmd/command.h"
 
 #include <string.h>
 
 #define NAME_LEN_MAX 31
 
-/* The one list. A new command adds its line here and nothing else. */
-#define COMMAND_LIST(COMMAND) \
-    /* end */
+#define COMMAND(name) extern const struct command command_##name;
+#include "cmd/commands.def"
+#undef COMMAND
 
-#define DECLARE(name) extern const struct command command_##name;
-COMMAND_LIST(DECLARE)
-#undef DECLARE
-
-#define ENTRY(name) &command_##name,
-const struct command *const commands[] = {COMMAND_LIST(ENTRY) NULL};
-#undef ENTRY
+const struct command *const commands[] = {
+#define COMMAND(name) &command_##name,
+#include "cmd/commands.def"
+#undef COMMAND
+    NULL,
+};
 
 const struct command *command_find(const char *name)
 {

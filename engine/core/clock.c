@@ -147,8 +147,8 @@ static bool take_offset(struct str *text, int *minutes)
     if (take_char(text, 'Z') || take_char(text, 'z'))
         return true;
     int sign = take_char(text, '+') ? 1 : take_char(text, '-') ? -1 : 0;
-    if (sign == 0 || !take_digits(text, 2, &hour) || !take_char(text, ':') || !take_digits(text, 2, &minute) || hour > 23 ||
-        minute > 59)
+    if (sign == 0 || !take_digits(text, 2, &hour) || !take_char(text, ':') || !take_digits(text, 2, &minute) ||
+        hour > 23 || minute > 59)
         return false;
     *minutes = sign * (hour * 60 + minute);
     return true;
@@ -185,7 +185,7 @@ int time_parse(struct str text, int64_t *unix_ms)
             !take_offset(&text, &offset_min) || text.len > 0 || hour > 23 || minute > 59 || second > 59)
             return -1;
     }
-    *unix_ms = time_day_of(year, month, day) * MS_PER_DAY + hour * MS_PER_HOUR + (minute - offset_min) * INT64_C(60000) +
-               second * MS_PER_S + ms;
+    *unix_ms = time_day_of(year, month, day) * MS_PER_DAY + hour * MS_PER_HOUR +
+               (minute - offset_min) * INT64_C(60000) + second * MS_PER_S + ms;
     return 0;
 }

@@ -60,8 +60,7 @@ const char *err_text(void)
 const char *err_kind_name(enum err_kind kind)
 {
     static const char *const names[] = {
-        "none",  "input",   "auth",     "denied", "missing", "conflict",
-        "limit", "timeout", "upstream", "store",  "corrupt",
+        "none", "input", "auth", "denied", "missing", "conflict", "limit", "timeout", "upstream", "store", "corrupt",
     };
 
     return (size_t)kind < BTCF_LENGTH(names) ? names[kind] : "unknown";

@@ -70,8 +70,16 @@ void json_key(struct json *json, const char *key)
 static size_t utf8_len(const unsigned char *text, size_t len)
 {
     unsigned char c = text[0];
-    size_t need = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    size_t need = 0;
 
+    if (c < 0x80)
+        need = 1;
+    else if (c >= 0xc2 && c < 0xe0)
+        need = 2;
+    else if (c >= 0xe0 && c < 0xf0)
+        need = 3;
+    else if (c >= 0xf0 && c < 0xf5)
+        need = 4;
     if (need == 0 || need > len)
         return 0;
     for (size_t i = 1; i < need; i++)

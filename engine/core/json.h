@@ -19,10 +19,10 @@
 #define JSON_DEPTH_MAX 16
 
 struct json {
-    struct strbuf *buf;                  /* borrowed */
+    struct strbuf *buf; /* borrowed */
     int depth;
     struct {
-        char close;                      /* '}' or ']' */
+        char close; /* '}' or ']' */
         bool has_value, has_key;
     } level[JSON_DEPTH_MAX];
 };

@@ -79,7 +79,8 @@ static void write_line(const struct strbuf *line)
         state.lost_count++;
 }
 
-static void render_json(struct strbuf *line, enum log_level level, const char *event, const char *kind, const char *text)
+static void render_json(struct strbuf *line, enum log_level level, const char *event, const char *kind,
+                        const char *text)
 {
     struct json json;
 

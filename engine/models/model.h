@@ -25,8 +25,8 @@ extern const double quantile_levels[QUANTILE_COUNT];
 /* Past candles on a full grid, oldest first. Arrays are borrowed. A step without a candle repeats the last close with
  * volume 0 and is_filled 1 (the rule of the scorer); arrays other than close may be NULL when the source lacks them. */
 struct series {
-    int64_t step_ms;         /* distance of two points */
-    int64_t end_ms;          /* closing instant of the last point: the origin */
+    int64_t step_ms; /* distance of two points */
+    int64_t end_ms;  /* closing instant of the last point: the origin */
     size_t count;
     const double *close;     /* price, > 0 */
     const double *log_close; /* log(close): made once by series_make, shared by all models */
@@ -43,17 +43,17 @@ struct quantile_curve {
 };
 
 struct model_params {
-    size_t window;    /* points used; 0: the model's own choice for the interval */
-    double lambda;    /* decay of exponential weights; 0: own choice */
+    size_t window; /* points used; 0: the model's own choice for the interval */
+    double lambda; /* decay of exponential weights; 0: own choice */
     uint64_t seed;
-    bool mirrored;    /* make the curve symmetric about zero drift: (q(p) - q(1-p)) / 2 */
+    bool mirrored; /* make the curve symmetric about zero drift: (q(p) - q(1-p)) / 2 */
 };
 
 struct model_state; /* private to each model */
 
 struct model {
-    const char *name;      /* "rw-emp": lower case, stable, used in files and on the wire */
-    const char *summary;   /* one sentence for /v1/models and docs */
+    const char *name;    /* "rw-emp": lower case, stable, used in files and on the wire */
+    const char *summary; /* one sentence for /v1/models and docs */
     uint32_t state_version;
     /* Fewest points needed to forecast `steps` ahead. */
     size_t (*lookback)(const struct model_params *params, int64_t step_ms, size_t steps);

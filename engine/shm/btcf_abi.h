@@ -39,14 +39,14 @@ enum btcf_state { BTCF_STATE_BUILDING = 0, BTCF_STATE_LIVE = 1, BTCF_STATE_RETIR
 
 /* Section kinds; a kind keeps its number for ever. */
 enum btcf_section_kind {
-    BTCF_SECTION_DOC = 1,    /* pub: directory of documents, open addressing */
-    BTCF_SECTION_BODY = 2,   /* pub: two buffers of bytes per document slot */
-    BTCF_SECTION_DIST = 3,   /* pub: published quantile curves as numbers */
-    BTCF_SECTION_EVENT = 4,  /* pub: event ring */
-    BTCF_SECTION_AUTH = 5,   /* pub: reserved for the gate */
+    BTCF_SECTION_DOC = 1,     /* pub: directory of documents, open addressing */
+    BTCF_SECTION_BODY = 2,    /* pub: two buffers of bytes per document slot */
+    BTCF_SECTION_DIST = 3,    /* pub: published quantile curves as numbers */
+    BTCF_SECTION_EVENT = 4,   /* pub: event ring */
+    BTCF_SECTION_AUTH = 5,    /* pub: reserved for the gate */
     BTCF_SECTION_METRIC = 16, /* edge: one block of counters per process slot */
-    BTCF_SECTION_ROW = 17,   /* edge: reserved for limits and usage */
-    BTCF_SECTION_ADDR = 18,  /* edge: reserved for the address limiter */
+    BTCF_SECTION_ROW = 17,    /* edge: reserved for limits and usage */
+    BTCF_SECTION_ADDR = 18,   /* edge: reserved for the address limiter */
 };
 
 struct btcf_section {
@@ -60,12 +60,12 @@ struct btcf_header {
     char magic[8];
     uint32_t byte_order;
     uint16_t major, minor;
-    uint32_t header_size;   /* of this struct; a later minor may make it larger */
+    uint32_t header_size; /* of this struct; a later minor may make it larger */
     uint32_t section_count;
-    uint64_t total_size;    /* must not exceed the file's size */
-    uint8_t instance[16];   /* random per file */
+    uint64_t total_size;  /* must not exceed the file's size */
+    uint8_t instance[16]; /* random per file */
     uint64_t created_unix_ms;
-    uint64_t layout_hash;   /* BTCF_LAYOUT_HASH of the major's .0 */
+    uint64_t layout_hash; /* BTCF_LAYOUT_HASH of the major's .0 */
     /* 64: what changes while the file lives, on a cache line of its own */
     _Atomic uint32_t state; /* enum btcf_state; LIVE is stored last at birth, with release */
     uint32_t reserved0;
@@ -118,18 +118,18 @@ struct btcf_doc_variant {
 _Static_assert(sizeof(struct btcf_doc_variant) == 32, "doc variant");
 
 struct btcf_doc_meta {
-    uint64_t gen;                                 /* equals the slot's gen while this meta is the current one */
+    uint64_t gen;                                     /* equals the slot's gen while this meta is the current one */
     int64_t published_ms, stale_at_ms, expires_at_ms; /* wall clock; 0 in the last two: never */
-    int64_t modified_s;                           /* Last-Modified */
-    uint32_t type;                                /* enum btcf_doc_type */
-    uint32_t flags;                               /* BTCF_DOC_ flags */
+    int64_t modified_s;                               /* Last-Modified */
+    uint32_t type;                                    /* enum btcf_doc_type */
+    uint32_t flags;                                   /* BTCF_DOC_ flags */
     struct btcf_doc_variant variant[2];
-    uint32_t cost_units;                          /* what a 200 costs, for limits and metering */
-    uint32_t crc;                                 /* CRC-32C of this struct with crc 0 */
+    uint32_t cost_units; /* what a 200 costs, for limits and metering */
+    uint32_t crc;        /* CRC-32C of this struct with crc 0 */
 };
 _Static_assert(sizeof(struct btcf_doc_meta) == 120, "doc meta");
 
-#define BTCF_DOC_RETIRED UINT32_C(1)  /* the document is gone: answer 404 */
+#define BTCF_DOC_RETIRED UINT32_C(1)    /* the document is gone: answer 404 */
 #define BTCF_DOC_SAME_STALE UINT32_C(2) /* both variants are the same bytes */
 
 /* A slot is claimed once while the file lives and never given up. */
@@ -230,10 +230,12 @@ _Static_assert(sizeof(struct btcf_metric_block) == 4096, "metric block");
 
 /* FNV-1a-like mix of the sizes above, at compile time on both sides. It covers the major's .0 only. */
 #define BTCF_MIX(h, x) (((h) ^ (uint64_t)(x)) * UINT64_C(1099511628211))
+/* clang-format off */
 #define BTCF_LAYOUT_HASH                                                                                              \
     BTCF_MIX(BTCF_MIX(BTCF_MIX(BTCF_MIX(BTCF_MIX(BTCF_MIX(BTCF_MIX(UINT64_C(14695981039346656037),                     \
         sizeof(struct btcf_header)), sizeof(struct btcf_section)), sizeof(struct btcf_doc_slot)),                     \
         sizeof(struct btcf_doc_meta)), sizeof(struct btcf_dist_slot)), sizeof(struct btcf_event_slot)),               \
         offsetof(struct btcf_doc_slot, meta))
+/* clang-format on */
 
 #endif

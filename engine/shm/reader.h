@@ -44,7 +44,7 @@ enum btcf_attach {
 struct btcf_reader {
     const unsigned char *base; /* NULL when not attached */
     uint64_t size;
-    uint64_t device, inode;    /* identity of the file that was mapped */
+    uint64_t device, inode; /* identity of the file that was mapped */
     const struct btcf_header *header;
     const struct btcf_doc_slot *slots;
     uint32_t slot_count;
@@ -83,12 +83,13 @@ static inline uint64_t btcf_reader_gen(const struct btcf_reader *reader, uint32_
 }
 
 /* A validated copy of the slot's meta data. */
-enum btcf_read btcf_reader_meta(struct btcf_reader *reader, uint32_t slot, struct btcf_doc_meta *meta) BTCF_MUST_CHECK;
+enum btcf_read btcf_reader_meta(struct btcf_reader *reader, uint32_t slot,
+                                struct btcf_doc_meta *meta) BTCF_MUST_CHECK;
 
 /* Copies one body of the generation that `meta` describes into `buf` (of at least the length in meta). BUSY when the
  * slot has moved on: take the meta again. */
-enum btcf_read btcf_reader_body(struct btcf_reader *reader, uint32_t slot, const struct btcf_doc_meta *meta, int variant,
-                                bool gzip, unsigned char *buf) BTCF_MUST_CHECK;
+enum btcf_read btcf_reader_body(struct btcf_reader *reader, uint32_t slot, const struct btcf_doc_meta *meta,
+                                int variant, bool gzip, unsigned char *buf) BTCF_MUST_CHECK;
 
 /* The published curve for a forecast document's key. */
 enum btcf_read btcf_reader_dist(struct btcf_reader *reader, const char *key, size_t key_len,
@@ -97,7 +98,8 @@ enum btcf_read btcf_reader_dist(struct btcf_reader *reader, const char *key, siz
 /* Id of the newest event, 0 when there is none. */
 uint64_t btcf_reader_event_head(const struct btcf_reader *reader);
 /* ABSENT when the ring has moved past it or it does not exist yet. data is not NUL-terminated. */
-enum btcf_read btcf_reader_event(struct btcf_reader *reader, uint64_t id, struct btcf_event_slot *event) BTCF_MUST_CHECK;
+enum btcf_read btcf_reader_event(struct btcf_reader *reader, uint64_t id,
+                                 struct btcf_event_slot *event) BTCF_MUST_CHECK;
 
 /* The seeded hash of a document key (never 0). */
 uint64_t btcf_doc_hash(uint64_t seed, const char *key, size_t key_len);

@@ -19,14 +19,14 @@
 struct writer;
 
 struct writer_options {
-    const char *dir;          /* the tmpfs directory; must exist */
-    const char *build;        /* version text for the header */
-    uint32_t doc_count_max;   /* slots are twice that, rounded up to a power of two */
-    uint32_t doc_bytes_max;   /* room for one version of one document: all four bodies together */
-    uint32_t event_count;     /* ring size */
+    const char *dir;        /* the tmpfs directory; must exist */
+    const char *build;      /* version text for the header */
+    uint32_t doc_count_max; /* slots are twice that, rounded up to a power of two */
+    uint32_t doc_bytes_max; /* room for one version of one document: all four bodies together */
+    uint32_t event_count;   /* ring size */
     uint32_t dist_count_max;
     uint64_t fence;
-    int mode;                 /* file mode, 0640 */
+    int mode; /* file mode, 0640 */
 };
 
 struct writer_body {
@@ -60,8 +60,8 @@ int writer_retire_doc(struct writer *writer, const char *key) BTCF_MUST_CHECK;
 int writer_publish_dist(struct writer *writer, const char *key, const struct btcf_dist_curve *curve) BTCF_MUST_CHECK;
 
 /* Appends an event; returns its id through *id (may be NULL). E_LIMIT when data is longer than BTCF_EVENT_DATA_MAX. */
-int writer_event(struct writer *writer, enum btcf_event_type type, int64_t wall_ms, int64_t market_ms, const char *data,
-                 size_t len, uint64_t *id) BTCF_MUST_CHECK;
+int writer_event(struct writer *writer, enum btcf_event_type type, int64_t wall_ms, int64_t market_ms,
+                 const char *data, size_t len, uint64_t *id) BTCF_MUST_CHECK;
 
 /* Makes the file the current one. */
 int writer_go_live(struct writer *writer) BTCF_MUST_CHECK;

@@ -29,7 +29,16 @@ bool db_is_open(const struct db *db);
 
 /* A parameter. Use the makers below; a call ends with DB_END. At most DB_PARAMS_MAX. */
 #define DB_PARAMS_MAX 40
-enum db_param_kind { DB_PARAM_END, DB_PARAM_NULL, DB_PARAM_TEXT, DB_PARAM_I64, DB_PARAM_F64, DB_PARAM_BOOL, DB_PARAM_F64_ARRAY, DB_PARAM_BYTES };
+enum db_param_kind {
+    DB_PARAM_END,
+    DB_PARAM_NULL,
+    DB_PARAM_TEXT,
+    DB_PARAM_I64,
+    DB_PARAM_F64,
+    DB_PARAM_BOOL,
+    DB_PARAM_F64_ARRAY,
+    DB_PARAM_BYTES
+};
 struct db_param {
     enum db_param_kind kind;
     const void *ptr;
@@ -67,8 +76,10 @@ int64_t db_i64(const struct db_rows *rows, size_t row, size_t column);
 double db_f64(const struct db_rows *rows, size_t row, size_t column);
 bool db_bool(const struct db_rows *rows, size_t row, size_t column);
 /* float8[] into values; returns the count, at most `max`; E_CORRUPT when it has more or holds nulls. */
-int db_f64_array(const struct db_rows *rows, size_t row, size_t column, double *values, size_t max, size_t *count) BTCF_MUST_CHECK;
-int db_bytes(const struct db_rows *rows, size_t row, size_t column, struct arena *arena, const unsigned char **bytes, size_t *len) BTCF_MUST_CHECK;
+int db_f64_array(const struct db_rows *rows, size_t row, size_t column, double *values, size_t max,
+                 size_t *count) BTCF_MUST_CHECK;
+int db_bytes(const struct db_rows *rows, size_t row, size_t column, struct arena *arena, const unsigned char **bytes,
+             size_t *len) BTCF_MUST_CHECK;
 
 /* Transactions. db_rollback is safe to call when none is open and never changes the error frame. */
 int db_begin(struct db *db) BTCF_MUST_CHECK;
