@@ -7,7 +7,8 @@
  *         use(db_i64(&rows, i, 0), db_f64(&rows, i, 1), db_text(&rows, i, 2));
  *
  * Roles are single-threaded and own one db each. Errors: E_STORE when the server is away, refuses or times out,
- * E_CONFLICT for unique and serialization failures, E_INPUT/E_CORRUPT for data errors; the SQLSTATE is in the text.
+ * E_CONFLICT for unique and serialization failures, E_INPUT for a value that its type cannot hold, E_CORRUPT for a row
+ * that would break a constraint and for a schema that is not ours; the SQLSTATE is in the text.
  * A lost connection is not repaired inside a call: db_reconnect (with the role's backoff) does that.
  */
 #ifndef STORE_DB_H
@@ -23,9 +24,13 @@ struct db;
 #define DB_CONNECT_TIMEOUT_S 5
 int db_open(struct db **db, const char *conninfo, const char *role, int64_t timeout_ms) BTCF_MUST_CHECK;
 void db_close(struct db **db);
-/* Drops what is left of the connection and makes a new one. */
+/* Drops what is left of the connection and makes a new one, which listens to the same channels. */
 int db_reconnect(struct db *db) BTCF_MUST_CHECK;
 bool db_is_open(const struct db *db);
+/* Another statement timeout for this connection, until it is set again or the connection is made anew: migrations and
+ * imports need longer than a role does. */
+int db_set_timeout(struct db *db, int64_t timeout_ms) BTCF_MUST_CHECK;
+int64_t db_timeout_ms(const struct db *db);
 
 /* A parameter. Use the makers below; a call ends with DB_END. At most DB_PARAMS_MAX. */
 #define DB_PARAMS_MAX 40

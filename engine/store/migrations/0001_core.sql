@@ -16,7 +16,8 @@ CREATE TABLE feed (
     provider     text NOT NULL,
     begin_ms     bigint,                              -- replay, simulate: first market instant played as live
     end_ms       bigint,                              -- replay: last instant of the history
-    note         text NOT NULL DEFAULT ''
+    origin       text NOT NULL DEFAULT '',            -- what it was made from; a start with another origin makes a new feed
+    note         text NOT NULL DEFAULT ''             -- one sentence for people: where its candles come from, and why
 );
 CREATE UNIQUE INDEX feed_one_active ON feed (symbol) WHERE is_active;
 
