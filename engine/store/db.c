@@ -32,6 +32,7 @@
 #define STATEMENTS_MAX 512 /* a power of two; statements that one role uses */
 #define CHANNELS_MAX 8
 #define NAME_SIZE 64
+#define MESSAGE_SIZE 256
 #define CLIENT_GRACE_MS 2000 /* how much later than the server the client gives up */
 #define NUMBER_SIZE 32
 #define ARRAY_COUNT_MAX 4096 /* elements of one float8[] parameter */
@@ -51,6 +52,7 @@ struct db {
     size_t channel_count;
     const char *prepared[STATEMENTS_MAX]; /* by address, open addressing; the index is the statement's name */
     size_t prepared_count;
+    char message[MESSAGE_SIZE];
 };
 
 /* Parameters as libpq wants them. */
@@ -64,6 +66,7 @@ struct params {
 };
 
 static int connect_now(struct db *db);
+static const char *what_failed(struct db *db);
 static void give_up(struct db *db);
 static void params_read(struct params *params, va_list args);
 static void params_release(struct params *params);
@@ -230,7 +233,7 @@ int db_copy_data(struct db *db, const void *bytes, size_t len)
     if (!db_is_open(db))
         return err_set(E_STORE, "there is no connection to PostgreSQL");
     if (PQputCopyData(db->conn, bytes, (int)len) != 1 || flush_all(db, deadline_of(db)) < 0) {
-        int rc = err_set(E_STORE, "PostgreSQL takes no more COPY data: %s", PQerrorMessage(db->conn));
+        int rc = err_set(E_STORE, "PostgreSQL takes no more COPY data: %s", what_failed(db));
 
         give_up(db);
         return rc;
@@ -298,7 +301,7 @@ int db_wait(struct db *db, int64_t timeout_ms)
         return err_set(E_STORE, "there is no connection to PostgreSQL");
     for (;;) {
         if (PQconsumeInput(db->conn) == 0) {
-            int rc = err_set(E_STORE, "lost the connection to PostgreSQL: %s", PQerrorMessage(db->conn));
+            int rc = err_set(E_STORE, "lost the connection to PostgreSQL: %s", what_failed(db));
 
             give_up(db);
             return rc;
@@ -332,7 +335,7 @@ static int connect_now(struct db *db)
         abort();
     PQsetNoticeProcessor(db->conn, on_notice, NULL);
     if (PQstatus(db->conn) != CONNECTION_OK || PQsetnonblocking(db->conn, 1) != 0) {
-        int rc = err_set(E_STORE, "cannot connect to PostgreSQL: %s", PQerrorMessage(db->conn));
+        int rc = err_set(E_STORE, "cannot connect to PostgreSQL: %s", what_failed(db));
 
         give_up(db);
         return rc;
@@ -343,6 +346,15 @@ static int connect_now(struct db *db)
         if (listen_now(db, db->channels[i]) < 0)
             return err_wrap("while listening again to %s", db->channels[i]);
     return 0;
+}
+
+/* The first line of libpq's message; the others are advice for a person at psql. */
+static const char *what_failed(struct db *db)
+{
+    const char *text = PQerrorMessage(db->conn);
+
+    snprintf(db->message, sizeof(db->message), "%.*s", (int)strcspn(text, "\n"), text);
+    return db->message;
 }
 
 static void give_up(struct db *db)
@@ -528,7 +540,7 @@ static int check_result(struct db *db, const PGresult *result)
         return err_set(E_STORE, "there is no connection to PostgreSQL");
     if (result == NULL) {
         int rc = PQstatus(db->conn) == CONNECTION_BAD
-                     ? err_set(E_STORE, "lost the connection to PostgreSQL: %s", PQerrorMessage(db->conn))
+                     ? err_set(E_STORE, "lost the connection to PostgreSQL: %s", what_failed(db))
                      : err_set(E_STORE, "PostgreSQL did not answer within %lld ms",
                                (long long)(db->timeout_ms + CLIENT_GRACE_MS));
         give_up(db);
@@ -536,7 +548,7 @@ static int check_result(struct db *db, const PGresult *result)
     }
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    int rc = state == NULL ? err_set(E_STORE, "lost the connection to PostgreSQL: %s", PQresultErrorMessage(result))
+    int rc = state == NULL ? err_set(E_STORE, "lost the connection to PostgreSQL: %s", what_failed(db))
                            : err_set(kind_of_sqlstate(state), "PostgreSQL: %s (SQLSTATE %s)", text, state);
 
     if (PQstatus(db->conn) == CONNECTION_BAD)
