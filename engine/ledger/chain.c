@@ -1,0 +1,218 @@
+/* See chain.h for what is hashed. This file reads rows, computes, and compares; there is one reader of leaves, used
+ * both for appending and for verifying, so the two cannot drift apart.
+ *
+ * What the chain cannot do: whoever owns the database can rewrite all of it, consistently. The head hash stands in
+ * every published forecast, so a rewritten chain contradicts what clients have seen; that is the protection.
+ */
+#include "ledger/chain.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/err.h"
+#include "core/str.h"
+#include "ledger/merkle.h"
+#include "store/db.h"
+
+#define LEAF_BYTES_MAX 16384
+#define VERIFY_ARENA_BYTES (64u << 20)
+#define VERIFY_PAGE_MAX 200 /* entries looked at per query; LIMIT in SQL_ENTRIES */
+
+const char ledger_genesis[DIGEST_HEX_SIZE] = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/* Columns: public_id feed model model_version method weights horizon_s issued_at target_at trained_at origin_price mean
+ * prob_up volatility quantiles. Index: the unique key (batch_id, model, horizon_s). */
+static const char SQL_LEAVES[] =
+    "SELECT public_id, feed, model, model_version, method, weights::text, horizon_s::bigint, issued_at, target_at,"
+    " trained_at, origin_price, mean, prob_up, volatility, quantiles"
+    " FROM forecast WHERE batch_id = $1 AND served ORDER BY horizon_s, id";
+static const char SQL_BATCH_FEED[] = "SELECT feed FROM batch WHERE id = $1";
+static const char SQL_HEAD_CREATE[] =
+    "INSERT INTO ledger_head (feed, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (feed) DO NOTHING";
+static const char SQL_HEAD_LOCK[] = "SELECT seq, hash FROM ledger_head WHERE feed = $1 FOR UPDATE";
+static const char SQL_HEAD_MOVE[] = "UPDATE ledger_head SET seq = $2, hash = $3 WHERE feed = $1";
+static const char SQL_ENTRY_ADD[] =
+    "INSERT INTO ledger_entry (feed, seq, batch_id, root, previous, hash, created_wall_ms)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7)";
+/* Columns: seq batch_id root previous hash. Index: primary key. */
+static const char SQL_ENTRIES[] =
+    "SELECT seq, batch_id, root, previous, hash FROM ledger_entry WHERE feed = $1 AND seq > $2 ORDER BY seq LIMIT 200";
+static const char SQL_HEAD[] = "SELECT seq, hash FROM ledger_head WHERE feed = $1";
+
+static int load_root(struct db *db, struct arena *arena, int64_t batch_id, char root[DIGEST_HEX_SIZE], size_t *count);
+static int verify_page(struct db *db, struct arena *arena, const char *feed, struct ledger_report *report);
+static int verify_entry(struct db *db, struct arena *arena, const char *feed, const struct ledger_entry *stored,
+                        struct ledger_report *report);
+static int verify_head(struct db *db, struct arena *arena, const char *feed, const struct ledger_report *report);
+
+void ledger_leaf_render(const struct ledger_leaf *leaf, struct strbuf *out)
+{
+    strbuf_printf(out, "format=btcf-forecast-1\nid=%s\nfeed=%s\nmodel=%s\nmodel_version=%s\n", leaf->id, leaf->feed,
+                  leaf->model, leaf->model_version);
+    strbuf_printf(out, "horizon_s=%" PRId64 "\nissued_at=%" PRId64 "\ntarget_at=%" PRId64 "\norigin_price=%.17g\n",
+                  leaf->horizon_s, leaf->issued_at, leaf->target_at, leaf->origin_price);
+    strbuf_add_text(out, "quantiles=");
+    for (size_t i = 0; i < leaf->quantile_count; i++)
+        strbuf_printf(out, "%s%.17g", i > 0 ? "," : "", leaf->quantiles[i]);
+    strbuf_printf(out, "\nmean=%.17g\nprob_up=%.17g\nvolatility=%.17g\n", leaf->mean, leaf->prob_up,
+                  leaf->volatility);
+    strbuf_printf(out, "method=%s\nweights=%s\ntrained_at=%" PRId64 "\n", leaf->method, leaf->weights,
+                  leaf->trained_at);
+}
+
+void ledger_entry_seal(const char *feed, struct ledger_entry *entry)
+{
+    char text[512];
+    int len = snprintf(text, sizeof(text), "btcf-ledger-1\n%s\n%" PRId64 "\n%" PRId64 "\n%s\n%s\n", feed, entry->seq,
+                       entry->batch_id, entry->root, entry->previous);
+    struct digest digest = digest_sha256(text, (size_t)len);
+    digest_to_hex(&digest, entry->hash);
+}
+
+int ledger_append(struct db *db, struct arena *arena, int64_t batch_id, int64_t wall_ms, struct ledger_entry *entry)
+{
+    struct db_rows rows;
+    if (db_query(db, arena, SQL_BATCH_FEED, &rows, DB_I64(batch_id), DB_END) < 0)
+        return err_wrap("while appending batch %" PRId64 " to the ledger", batch_id);
+    if (rows.count == 0)
+        return err_set(E_MISSING, "there is no batch %" PRId64 " to append to the ledger", batch_id);
+    const char *feed = db_text(&rows, 0, 0);
+
+    size_t leaves;
+    *entry = (struct ledger_entry){.batch_id = batch_id};
+    if (load_root(db, arena, batch_id, entry->root, &leaves) < 0)
+        return -1;
+    if (leaves == 0)
+        return err_set(E_MISSING, "batch %" PRId64 " has no served forecast", batch_id);
+
+    if (db_exec(db, SQL_HEAD_CREATE, NULL, DB_TEXT(feed), DB_TEXT(ledger_genesis), DB_END) < 0 ||
+        db_query(db, arena, SQL_HEAD_LOCK, &rows, DB_TEXT(feed), DB_END) < 0)
+        return err_wrap("while locking the ledger's head of %s", feed);
+    if (rows.count != 1)
+        return err_set(E_CORRUPT, "the ledger of %s has no head", feed);
+    entry->seq = db_i64(&rows, 0, 0) + 1;
+    snprintf(entry->previous, sizeof(entry->previous), "%s", db_text(&rows, 0, 1));
+    ledger_entry_seal(feed, entry);
+
+    if (db_exec(db, SQL_ENTRY_ADD, NULL, DB_TEXT(feed), DB_I64(entry->seq), DB_I64(batch_id), DB_TEXT(entry->root),
+                DB_TEXT(entry->previous), DB_TEXT(entry->hash), DB_I64(wall_ms), DB_END) < 0 ||
+        db_exec(db, SQL_HEAD_MOVE, NULL, DB_TEXT(feed), DB_I64(entry->seq), DB_TEXT(entry->hash), DB_END) < 0)
+        return err_wrap("while appending batch %" PRId64 " to the ledger of %s", batch_id, feed);
+    return 0;
+}
+
+int ledger_verify(struct db *db, const char *feed, struct ledger_report *report)
+{
+    struct arena *arena = arena_create("ledger.verify", VERIFY_ARENA_BYTES);
+    int result;
+    *report = (struct ledger_report){0};
+    memcpy(report->head, ledger_genesis, sizeof(report->head));
+    /* Ends because every page that is not empty moves report->entries forward. */
+    while ((result = verify_page(db, arena, feed, report)) > 0)
+        arena_reset(arena);
+    if (result == 0)
+        result = verify_head(db, arena, feed, report);
+    arena_free(&arena);
+    return result;
+}
+
+/* Root over the stored rows of a batch; *count of them. */
+static int load_root(struct db *db, struct arena *arena, int64_t batch_id, char root[DIGEST_HEX_SIZE], size_t *count)
+{
+    struct db_rows rows;
+    struct digest leaves[LEDGER_LEAVES_MAX];
+    if (db_query(db, arena, SQL_LEAVES, &rows, DB_I64(batch_id), DB_END) < 0)
+        return err_wrap("while reading the forecasts of batch %" PRId64, batch_id);
+    if (rows.count > LEDGER_LEAVES_MAX)
+        return err_set(E_LIMIT, "batch %" PRId64 " has %zu served forecasts, more than %d", batch_id, rows.count,
+                       LEDGER_LEAVES_MAX);
+    struct strbuf text;
+    strbuf_init(&text, LEAF_BYTES_MAX);
+    for (size_t i = 0; i < rows.count; i++) {
+        struct ledger_leaf leaf = {.id = db_text(&rows, i, 0),
+                                   .feed = db_text(&rows, i, 1),
+                                   .model = db_text(&rows, i, 2),
+                                   .model_version = db_text(&rows, i, 3),
+                                   .method = db_text(&rows, i, 4),
+                                   .weights = db_text(&rows, i, 5),
+                                   .horizon_s = db_i64(&rows, i, 6),
+                                   .issued_at = db_i64(&rows, i, 7),
+                                   .target_at = db_i64(&rows, i, 8),
+                                   .trained_at = db_i64(&rows, i, 9),
+                                   .origin_price = db_f64(&rows, i, 10),
+                                   .mean = db_f64(&rows, i, 11),
+                                   .prob_up = db_f64(&rows, i, 12),
+                                   .volatility = db_f64(&rows, i, 13)};
+        if (db_f64_array(&rows, i, 14, leaf.quantiles, LEDGER_QUANTILES_MAX, &leaf.quantile_count) < 0) {
+            strbuf_release(&text);
+            return err_wrap("while reading forecast %s", leaf.id);
+        }
+        strbuf_reset(&text);
+        ledger_leaf_render(&leaf, &text);
+        leaves[i] = merkle_leaf(text.ptr, text.len);
+    }
+    bool cut = strbuf_failed(&text);
+    strbuf_release(&text);
+    if (cut)
+        return err_set(E_LIMIT, "a forecast of batch %" PRId64 " is longer than %d bytes", batch_id, LEAF_BYTES_MAX);
+    struct digest digest = merkle_root(leaves, rows.count);
+    digest_to_hex(&digest, root);
+    *count = rows.count;
+    return 0;
+}
+
+/* The entries behind report->entries. 1: there may be more, 0: that was the end. */
+static int verify_page(struct db *db, struct arena *arena, const char *feed, struct ledger_report *report)
+{
+    struct db_rows rows;
+    if (db_query(db, arena, SQL_ENTRIES, &rows, DB_TEXT(feed), DB_I64(report->entries), DB_END) < 0)
+        return err_wrap("while reading the ledger of %s", feed);
+    for (size_t i = 0; i < rows.count; i++) {
+        struct ledger_entry stored = {.seq = db_i64(&rows, i, 0), .batch_id = db_i64(&rows, i, 1)};
+        snprintf(stored.root, sizeof(stored.root), "%s", db_text(&rows, i, 2));
+        snprintf(stored.previous, sizeof(stored.previous), "%s", db_text(&rows, i, 3));
+        snprintf(stored.hash, sizeof(stored.hash), "%s", db_text(&rows, i, 4));
+        if (verify_entry(db, arena, feed, &stored, report) < 0)
+            return -1;
+    }
+    return rows.count == VERIFY_PAGE_MAX;
+}
+
+static int verify_entry(struct db *db, struct arena *arena, const char *feed, const struct ledger_entry *stored,
+                        struct ledger_report *report)
+{
+    size_t leaves;
+    struct ledger_entry expected = {.seq = report->entries + 1, .batch_id = stored->batch_id};
+    if (stored->seq != expected.seq)
+        return err_set(E_CORRUPT, "entry %" PRId64 " of %s is missing", expected.seq, feed);
+    if (strcmp(stored->previous, report->head) != 0)
+        return err_set(E_CORRUPT, "entry %" PRId64 " of %s does not follow its predecessor", stored->seq, feed);
+    if (load_root(db, arena, stored->batch_id, expected.root, &leaves) < 0)
+        return -1;
+    if (strcmp(stored->root, expected.root) != 0)
+        return err_set(E_CORRUPT, "forecasts of entry %" PRId64 " of %s were changed", stored->seq, feed);
+    memcpy(expected.previous, report->head, sizeof(expected.previous));
+    ledger_entry_seal(feed, &expected);
+    if (strcmp(stored->hash, expected.hash) != 0)
+        return err_set(E_CORRUPT, "entry %" PRId64 " of %s has a wrong hash", stored->seq, feed);
+    report->entries = stored->seq;
+    report->forecasts += (int64_t)leaves;
+    memcpy(report->head, expected.hash, sizeof(report->head));
+    return 0;
+}
+
+/* Entries cut off the end leave a chain that holds; only the head row can tell. */
+static int verify_head(struct db *db, struct arena *arena, const char *feed, const struct ledger_report *report)
+{
+    struct db_rows rows;
+    if (db_query(db, arena, SQL_HEAD, &rows, DB_TEXT(feed), DB_END) < 0)
+        return err_wrap("while reading the ledger's head of %s", feed);
+    int64_t seq = rows.count > 0 ? db_i64(&rows, 0, 0) : 0;
+    const char *hash = rows.count > 0 ? db_text(&rows, 0, 1) : ledger_genesis;
+    if (seq != report->entries || strcmp(hash, report->head) != 0)
+        return err_set(E_CORRUPT, "the head of %s says entry %" PRId64 ", the chain ends at %" PRId64, feed, seq,
+                       report->entries);
+    return 0;
+}
