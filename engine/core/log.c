@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/json.h"
+#include "core/metrics.h"
 
 #define CONTEXT_NAME_SIZE 32
 #define CONTEXT_VALUE_SIZE 64
@@ -155,6 +156,7 @@ void log_failure(const char *event, const char *doing)
 {
     char text[LOG_LINE_MAX];
 
+    metric_add(METRIC_failures_total, 1);
     snprintf(text, sizeof text, "%s: %s", doing, err_text());
     emit(LOG_ERROR, event, err_kind_name(err_kind()), text);
 }

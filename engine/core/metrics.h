@@ -23,7 +23,7 @@ enum metric {
 #define METRICS_ROLE_LEN_MAX 15
 
 /* Maps `dir`/`role`-`index`.metrics for this process, made when absent; what it counted until now is added. `role` is
- * lower-case letters. E_CONFLICT when another process holds the slot, E_STORE for the file system. */
+ * lower-case letters and "-". E_CONFLICT when another process holds the slot, E_STORE for the file system. */
 int metrics_open(const char *dir, const char *role, int index) BTCF_MUST_CHECK;
 /* Gives the slot back; the file stays, the numbers with it. */
 void metrics_close(void);
@@ -35,8 +35,8 @@ void metric_set(enum metric metric, int64_t value);
 /* This process's own value. */
 int64_t metric_get(enum metric metric);
 
-/* All files of `dir` as Prometheus text, in table order, roles sorted. A metric that no role has is left out; files of
- * another version or damaged ones are skipped. E_STORE when the directory cannot be read. */
+/* All files of `dir` as Prometheus text, in table order, roles sorted; nothing when no role has counted yet. Files of
+ * another version and damaged ones are skipped. E_STORE when the directory cannot be read. */
 int metrics_render(const char *dir, struct strbuf *out) BTCF_MUST_CHECK;
 
 #endif

@@ -36,8 +36,8 @@ struct proc_spec {
     char *const *argv;     /* program to execute, argv[0] an absolute path; or NULL and: */
     int (*run)(void *ctx); /* function to run; its result is the exit status */
     void *ctx;
-    const char *output;    /* file that gets standard output and error, appended; NULL: inherited */
-    int death_signal;      /* what the kernel sends the child when we die; 0: nothing */
+    const char *output; /* file that gets standard output and error, appended; NULL: inherited */
+    int death_signal;   /* what the kernel sends the child when we die; 0: nothing */
 };
 
 /* Forks. The child gets a process group of its own (a Ctrl-C at the terminal reaches only us, who stop children in
@@ -65,14 +65,13 @@ struct pidfile {
     char path[4096];
 };
 
-/* Takes it: E_CONFLICT names the pid that holds it. The lock ends with the process, however that ends, and is not
- * inherited by programs that it executes; a forked child that lives longer must call pidfile_release_in_child. */
+/* Takes it: E_CONFLICT names the pid that holds it. The lock ends with this process, however that ends; neither
+ * forked children nor executed programs inherit it. */
 int pidfile_open(struct pidfile *pidfile, const char *path) BTCF_MUST_CHECK;
 /* Removes the file and gives the lock back. */
 void pidfile_close(struct pidfile *pidfile);
-/* In a forked child: drops the descriptor, without touching the file. */
-void pidfile_release_in_child(struct pidfile *pidfile);
-/* The pid of the process that holds the file's lock, or 0 when nobody does. */
+/* The pid of the process that holds the file's lock, or 0 when nobody does. Never asked of a file that one holds
+ * oneself: that would drop the lock. */
 pid_t pidfile_find(const char *path);
 
 /* "READY=1", "STOPPING=1", "STATUS=...": tells systemd, when it asked to be told. */
