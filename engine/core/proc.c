@@ -122,13 +122,21 @@ static BTCF_NORETURN void run_child(const struct proc_spec *spec, pid_t parent);
 
 int proc_spawn(const struct proc_spec *spec, pid_t *pid)
 {
+    sigset_t all, before;
     pid_t parent = getpid();
-    pid_t child = fork();
 
-    if (child < 0)
-        return err_set(E_STORE, "cannot start %s: %s", spec->name, strerror(errno));
+    fflush(NULL); /* or the child would write it once more */
+    /* Blocked until the child has forgotten our handlers: a signal that ran them there would be lost to it, and would
+     * wake us instead. */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t child = fork();
     if (child == 0)
         run_child(spec, parent);
+    int error = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (child < 0)
+        return err_set(E_STORE, "cannot start %s: %s", spec->name, strerror(error));
     /* Done on both sides: whoever comes first makes it true before anybody signals the group. */
     setpgid(child, child);
     *pid = child;
@@ -169,6 +177,8 @@ static int prepare_child(const struct proc_spec *spec, pid_t parent)
         return -1;
     if (spec->user != NULL && proc_become(spec->user) < 0)
         return -1;
+    if (spec->dir != NULL && chdir(spec->dir) < 0)
+        return err_set(E_STORE, "cannot enter %s: %s", spec->dir, strerror(errno));
     prctl(PR_SET_NAME, spec->name);
     /* After the change of account, which clears it; and the parent may have died before it was set. */
     if (spec->death_signal != 0 && prctl(PR_SET_PDEATHSIG, spec->death_signal) < 0)

@@ -36,6 +36,7 @@ struct proc_spec {
     char *const *argv;     /* program to execute, argv[0] an absolute path; or NULL and: */
     int (*run)(void *ctx); /* function to run; its result is the exit status */
     void *ctx;
+    const char *dir;    /* working directory; NULL: ours */
     const char *output; /* file that gets standard output and error, appended; NULL: inherited */
     int death_signal;   /* what the kernel sends the child when we die; 0: nothing */
 };

@@ -39,8 +39,8 @@ struct role_context {
     const char *name;                /* the role's: "ingest", "worker-fast" */
     const char *lane;                /* worker roles: "fast", "heavy", "io"; else NULL */
     int index;                       /* 0 .. count - 1 */
-    char id[ROLE_ID_SIZE];           /* name, or name-index where a role has several instances; unique in one engine */
-    int beat_fd;                     /* the supervisor's; use role_beat. -1: not supervised (tests) */
+    char id[ROLE_ID_SIZE]; /* name, or name-index where a role has several instances; unique in one engine */
+    int beat_fd;           /* the supervisor's; use role_beat. -1: not supervised (tests) */
 };
 
 struct role {
@@ -49,13 +49,14 @@ struct role {
     int (*run)(const struct role_context *context);    /* 0: ended because told to; -1: error frame says why */
     int64_t (*count)(const struct settings *settings); /* instances; NULL: one */
     const char *lane;
-    int niceness;                                      /* 0, or 10 for work that must not hold up the rest */
-    int64_t silence_max_ms;                            /* 0: may think for as long as it likes */
+    int niceness;           /* 0, or 10 for work that must not hold up the rest */
+    int64_t silence_max_ms; /* 0: may think for as long as it likes */
 };
 
-/* The table, in start order; ends with a row whose name is NULL. */
+/* The table (roles/roles.c), in start order; ends with a row whose name is NULL. */
 extern const struct role roles[];
-const struct role *role_find(const char *name);
+/* The row of `table` with this name, or NULL. */
+const struct role *role_find(const struct role *table, const char *name);
 
 /* True once SIGTERM or SIGINT has arrived, or the supervisor is gone. Cheap: ask in every loop. */
 bool role_is_stopping(void);
