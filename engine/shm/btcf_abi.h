@@ -33,6 +33,9 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must be lock-free: t
 #define BTCF_ABI_MINOR 0
 
 #define BTCF_SECTIONS_MAX 32
+#define BTCF_SECTION_ALIGN 64
+#define BTCF_SECTION_VERSION 1
+#define BTCF_HEADER_SIZE_MAX (UINT32_C(1) << 16) /* of any later minor */
 #define BTCF_FILE_SIZE_MAX (UINT64_C(1) << 34)
 
 enum btcf_state { BTCF_STATE_BUILDING = 0, BTCF_STATE_LIVE = 1, BTCF_STATE_RETIRED = 2 };
@@ -40,7 +43,7 @@ enum btcf_state { BTCF_STATE_BUILDING = 0, BTCF_STATE_LIVE = 1, BTCF_STATE_RETIR
 /* Section kinds; a kind keeps its number for ever. */
 enum btcf_section_kind {
     BTCF_SECTION_DOC = 1,     /* pub: directory of documents, open addressing */
-    BTCF_SECTION_BODY = 2,    /* pub: two buffers of bytes per document slot */
+    BTCF_SECTION_BODY = 2,    /* pub: the bytes of documents, two buffers for each */
     BTCF_SECTION_DIST = 3,    /* pub: published quantile curves as numbers */
     BTCF_SECTION_EVENT = 4,   /* pub: event ring */
     BTCF_SECTION_AUTH = 5,    /* pub: reserved for the gate */
@@ -49,10 +52,11 @@ enum btcf_section_kind {
     BTCF_SECTION_ADDR = 18,   /* edge: reserved for the address limiter */
 };
 
+/* Offsets and sizes are multiples of BTCF_SECTION_ALIGN; sections do not overlap. */
 struct btcf_section {
-    uint32_t kind, version;
+    uint32_t kind, version; /* a reader ignores a section whose version it does not know */
     uint64_t offset, size;
-    uint32_t stride, count;
+    uint32_t stride, count; /* of the entries; EVENT: a struct btcf_event_ring stands before them */
 };
 _Static_assert(sizeof(struct btcf_section) == 32, "section");
 
@@ -60,11 +64,11 @@ struct btcf_header {
     char magic[8];
     uint32_t byte_order;
     uint16_t major, minor;
-    uint32_t header_size; /* of this struct; a later minor may make it larger */
+    uint32_t header_size; /* of this struct; a later minor may have room for more sections */
     uint32_t section_count;
     uint64_t total_size;  /* must not exceed the file's size */
-    uint8_t instance[16]; /* random per file */
-    uint64_t created_unix_ms;
+    uint8_t instance[16]; /* random per file; its first eight bytes seed the hashes of document keys */
+    int64_t created_unix_ms;
     uint64_t layout_hash; /* BTCF_LAYOUT_HASH of the major's .0 */
     /* 64: what changes while the file lives, on a cache line of its own */
     _Atomic uint32_t state; /* enum btcf_state; LIVE is stored last at birth, with release */
@@ -74,7 +78,8 @@ struct btcf_header {
     _Atomic uint64_t health;    /* BTCF_HEALTH_ bits */
     uint8_t boot_id[16];        /* /proc/sys/kernel/random/boot_id: times of another boot mean nothing */
     uint64_t publisher_fence;   /* fencing number of the lease under which the writer runs; 0 when none */
-    uint64_t reserved1;
+    uint32_t crc;               /* CRC-32C of what never changes: bytes 0..63 and 96..header_size, crc itself as 0 */
+    uint32_t reserved1;
     char build[64];
     uint8_t reserved2[64];
     struct btcf_section sections[BTCF_SECTIONS_MAX];
@@ -107,8 +112,9 @@ enum btcf_doc_type { BTCF_TYPE_JSON = 0, BTCF_TYPE_HTML = 1, BTCF_TYPE_TEXT = 2,
 #define BTCF_VARIANT_FRESH 0
 #define BTCF_VARIANT_STALE 1 /* the same document saying "stale": true, for when stale_at_ms has passed */
 
-/* One variant: an identity body and its gzip form. Offsets count from the start of the slot's current buffer.
- * gz_len 0: there is no gzip form (not smaller, or not wanted). */
+/* One variant: an identity body and its gzip form. Offsets count from the start of section BODY and are multiples of
+ * BTCF_DOC_ALIGN; where in BODY a version lies is the writer's business alone. gz_len 0: there is no gzip form (not
+ * smaller, or not wanted). */
 struct btcf_doc_variant {
     uint32_t body_off, body_len;
     uint32_t gz_off, gz_len;
@@ -125,8 +131,9 @@ struct btcf_doc_meta {
     uint32_t flags;                                   /* BTCF_DOC_ flags */
     struct btcf_doc_variant variant[2];
     uint32_t cost_units; /* what a 200 costs, for limits and metering */
-    uint32_t crc;        /* CRC-32C of this struct with crc 0 */
+    uint32_t crc;        /* CRC-32C of the 116 bytes before it */
 };
+_Static_assert(offsetof(struct btcf_doc_meta, crc) == 116, "doc meta: crc is last");
 _Static_assert(sizeof(struct btcf_doc_meta) == 120, "doc meta");
 
 #define BTCF_DOC_RETIRED UINT32_C(1)    /* the document is gone: answer 404 */
@@ -158,7 +165,7 @@ struct btcf_dist_curve {
     int64_t stale_at_ms, expires_at_ms; /* wall time */
     uint64_t origin_price;
     uint32_t horizon_s, level_count;
-    uint32_t flags, crc;
+    uint32_t flags, crc; /* CRC-32C of this struct with crc 0 */
     uint64_t level[BTCF_DIST_LEVELS_MAX];
     uint64_t value[BTCF_DIST_LEVELS_MAX];
 };
@@ -189,9 +196,10 @@ _Static_assert(sizeof(struct btcf_event_ring) == 64, "event ring");
 struct btcf_event_slot {
     _Atomic uint64_t id; /* 0 while being rewritten; the id, release, when complete */
     int64_t wall_ms;
-    uint64_t market_ms;
+    int64_t market_ms;
     uint32_t type, data_len;
-    uint32_t crc, reserved[3];
+    uint32_t crc; /* CRC-32C of the first 48 bytes with this field 0, and of data_len bytes of data */
+    uint32_t reserved[3];
     char data[BTCF_EVENT_DATA_MAX];
 };
 _Static_assert(sizeof(struct btcf_event_slot) == 1024, "event slot");
@@ -228,14 +236,21 @@ struct btcf_metric_block {
 };
 _Static_assert(sizeof(struct btcf_metric_block) == 4096, "metric block");
 
-/* FNV-1a-like mix of the sizes above, at compile time on both sides. It covers the major's .0 only. */
-#define BTCF_MIX(h, x) (((h) ^ (uint64_t)(x)) * UINT64_C(1099511628211))
-/* clang-format off */
-#define BTCF_LAYOUT_HASH                                                                                              \
-    BTCF_MIX(BTCF_MIX(BTCF_MIX(BTCF_MIX(BTCF_MIX(BTCF_MIX(BTCF_MIX(UINT64_C(14695981039346656037),                     \
-        sizeof(struct btcf_header)), sizeof(struct btcf_section)), sizeof(struct btcf_doc_slot)),                     \
-        sizeof(struct btcf_doc_meta)), sizeof(struct btcf_dist_slot)), sizeof(struct btcf_event_slot)),               \
-        offsetof(struct btcf_doc_slot, meta))
-/* clang-format on */
+/* A mix (the step of FNV-1a) of the size of every struct above and of where its parts lie, at compile time on both
+ * sides: two builds that disagree about one byte refuse each other's files. It covers the major's .0 only. */
+#define BTCF_MIX(hash, x) (((hash) ^ (uint64_t)(x)) * UINT64_C(1099511628211))
+#define BTCF_MIX_FIELD(hash, type, field) BTCF_MIX(BTCF_MIX(hash, sizeof(struct type)), offsetof(struct type, field))
+#define BTCF_LAYOUT_1 BTCF_MIX_FIELD(UINT64_C(14695981039346656037), btcf_header, state)
+#define BTCF_LAYOUT_2 BTCF_MIX_FIELD(BTCF_LAYOUT_1, btcf_header, sections)
+#define BTCF_LAYOUT_3 BTCF_MIX_FIELD(BTCF_LAYOUT_2, btcf_section, stride)
+#define BTCF_LAYOUT_4 BTCF_MIX_FIELD(BTCF_LAYOUT_3, btcf_doc_slot, key)
+#define BTCF_LAYOUT_5 BTCF_MIX_FIELD(BTCF_LAYOUT_4, btcf_doc_slot, meta)
+#define BTCF_LAYOUT_6 BTCF_MIX_FIELD(BTCF_LAYOUT_5, btcf_doc_meta, variant)
+#define BTCF_LAYOUT_7 BTCF_MIX_FIELD(BTCF_LAYOUT_6, btcf_doc_variant, etag)
+#define BTCF_LAYOUT_8 BTCF_MIX_FIELD(BTCF_LAYOUT_7, btcf_dist_slot, curve)
+#define BTCF_LAYOUT_9 BTCF_MIX_FIELD(BTCF_LAYOUT_8, btcf_dist_curve, value)
+#define BTCF_LAYOUT_10 BTCF_MIX_FIELD(BTCF_LAYOUT_9, btcf_event_ring, first_id)
+#define BTCF_LAYOUT_11 BTCF_MIX_FIELD(BTCF_LAYOUT_10, btcf_event_slot, data)
+#define BTCF_LAYOUT_HASH BTCF_MIX_FIELD(BTCF_LAYOUT_11, btcf_metric_block, doc_fresh)
 
 #endif

@@ -37,10 +37,19 @@ enum btcf_attach {
     BTCF_ATTACH_BAD_LAYOUT,
     BTCF_ATTACH_BAD_SECTIONS,
     BTCF_ATTACH_NOT_LIVE,
-    BTCF_ATTACH_BAD_OWNER, /* writable by others than its owner */
-    BTCF_ATTACH_SYSTEM,    /* open, fstat or mmap failed: errno */
+    BTCF_ATTACH_BAD_OWNER,    /* writable by others than its owner */
+    BTCF_ATTACH_SYSTEM,       /* open, fstat or mmap failed: errno */
+    BTCF_ATTACH_BAD_CHECKSUM, /* the header's immutable part */
+    BTCF_ATTACH_BAD_CONTENT,  /* a document or curve does not stand up to its checksum */
+    BTCF_ATTACH_RETIRED,      /* its writer has replaced it */
 };
 
+/* Which of a document's four bodies: 0, or these or-ed. */
+#define BTCF_BODY_STALE 1u
+#define BTCF_BODY_GZIP 2u
+#define BTCF_BODY_COUNT 4u
+
+/* Zeroed: not attached; every function then finds nothing. */
 struct btcf_reader {
     const unsigned char *base; /* NULL when not attached */
     uint64_t size;
@@ -49,25 +58,36 @@ struct btcf_reader {
     const struct btcf_doc_slot *slots;
     uint32_t slot_count;
     const unsigned char *bodies;
-    uint32_t body_stride; /* bytes of one of a slot's two buffers */
+    uint64_t bodies_size; /* bytes of section BODY */
     const struct btcf_dist_slot *dists;
     uint32_t dist_count;
     const struct btcf_event_ring *ring;
     const struct btcf_event_slot *events;
     uint32_t event_count;
     uint64_t hash_seed;
+    bool is_mapped;                  /* base is a mapping of ours, to be unmapped */
     uint64_t retries, busy, corrupt; /* counted for the metrics of whoever owns the reader */
 };
 
-/* Maps `path` read-only and checks everything that does not change. On any value but OK the reader is as before the
- * call (an attached reader keeps its old mapping): attach into a second struct and swap. */
+/* Maps `path` read-only, checks everything that does not change, and every published document and curve against its
+ * checksum once, so that a damaged file is refused as a whole and not found out request by request. A reader that is
+ * already attached is closed only when the new file is good; on any value but OK it is as before the call and keeps its
+ * old mapping. Begin with a zeroed struct. Slot numbers of the old mapping mean nothing in the new one. */
 enum btcf_attach btcf_reader_open(struct btcf_reader *reader, const char *path) BTCF_MUST_CHECK;
+
+/* The same checks on memory that the caller owns and outlives the reader (tests, fuzzer). 8-byte aligned. */
+enum btcf_attach btcf_reader_attach(struct btcf_reader *reader, const void *base, uint64_t size) BTCF_MUST_CHECK;
+
+/* Unmaps; the struct is zeroed and may be opened again. */
 void btcf_reader_close(struct btcf_reader *reader);
+
+/* A sentence for the log: "the header's checksum does not match". */
 const char *btcf_attach_text(enum btcf_attach why);
 
 /* True when `path` now names another file than the one mapped, or none, or the mapped one is retired or has shrunk. */
 bool btcf_reader_is_outdated(const struct btcf_reader *reader, const char *path);
 
+bool btcf_reader_is_retired(const struct btcf_reader *reader);
 uint64_t btcf_reader_heartbeat(const struct btcf_reader *reader);
 uint64_t btcf_reader_epoch(const struct btcf_reader *reader);
 uint64_t btcf_reader_health(const struct btcf_reader *reader);
@@ -86,10 +106,13 @@ static inline uint64_t btcf_reader_gen(const struct btcf_reader *reader, uint32_
 enum btcf_read btcf_reader_meta(struct btcf_reader *reader, uint32_t slot,
                                 struct btcf_doc_meta *meta) BTCF_MUST_CHECK;
 
-/* Copies one body of the generation that `meta` describes into `buf` (of at least the length in meta). BUSY when the
- * slot has moved on: take the meta again. */
+/* Copies one body of the generation that `meta` describes into `buf` (of at least btcf_body_len bytes). BUSY when the
+ * slot has moved on: take the meta again. `body` is 0 for the fresh identity body, or any of the two flags. */
 enum btcf_read btcf_reader_body(struct btcf_reader *reader, uint32_t slot, const struct btcf_doc_meta *meta,
-                                int variant, bool gzip, unsigned char *buf) BTCF_MUST_CHECK;
+                                unsigned body, unsigned char *buf) BTCF_MUST_CHECK;
+
+/* Length of that body; 0: the document has no such form. */
+uint32_t btcf_body_len(const struct btcf_doc_meta *meta, unsigned body);
 
 /* The published curve for a forecast document's key. */
 enum btcf_read btcf_reader_dist(struct btcf_reader *reader, const char *key, size_t key_len,
@@ -101,10 +124,10 @@ uint64_t btcf_reader_event_head(const struct btcf_reader *reader);
 enum btcf_read btcf_reader_event(struct btcf_reader *reader, uint64_t id,
                                  struct btcf_event_slot *event) BTCF_MUST_CHECK;
 
+/* Checksum of a private copy whose data_len is within bounds; for the writer. */
+uint32_t btcf_event_crc(const struct btcf_event_slot *event);
+
 /* The seeded hash of a document key (never 0). */
 uint64_t btcf_doc_hash(uint64_t seed, const char *key, size_t key_len);
-
-/* CRC-32C (Castagnoli) of `len` bytes, continuing from `crc` (0 to begin). RFC 3720 appendix B.4 has vectors. */
-uint32_t btcf_crc32c(uint32_t crc, const void *bytes, size_t len);
 
 #endif
