@@ -21,7 +21,27 @@ struct settings {
 #undef SETTING
 };
 
-/* Defaults, then `path` (NULL: no file), then BTCF_* variables. E_INPUT names file, line and setting. */
+enum setting_type { SETTING_TEXT, SETTING_SECRET, SETTING_INTEGER, SETTING_NUMBER, SETTING_BOOL };
+
+/* One row of settings.def. */
+struct setting {
+    const char *name;
+    enum setting_type type;
+    size_t offset;           /* of the field in struct settings */
+    double minimum, maximum; /* of the value; of a text: of its length. Both are allowed */
+    const char *unit;        /* "ms"; "" when there is none */
+    bool reloadable;
+    const char *help;
+};
+
+/* In table order; ends with a row whose name is NULL. */
+extern const struct setting setting_table[];
+
+/* The defaults alone. */
+void settings_init(struct settings *settings);
+
+/* Defaults, then `path` (NULL: no file), then BTCF_* variables. E_INPUT names file, line and setting. On failure there
+ * is nothing to release. */
 int settings_load(struct settings *settings, const char *path) BTCF_MUST_CHECK;
 void settings_release(struct settings *settings);
 
@@ -31,8 +51,10 @@ int settings_set(struct settings *settings, const char *name, const char *value,
 /* name = value lines in table order, as a file that settings_load reads; secrets are comments. */
 void settings_dump(const struct settings *settings, struct strbuf *out);
 
-/* Fills in what is derived: run_dir, shm_dir, postgres_bin_dir, database_url of the private server. E_INPUT or E_STORE
- * says what is in the way and the remedy. */
+/* Fills in what is derived from the rest: state_dir becomes absolute; when empty, run_dir, shm_dir, database_url (of
+ * the private server in run_dir) and postgres_bin_dir get their values. Creates nothing. Checks that run_dir is short
+ * enough for sockets and that shm_dir is, or will be, in a tmpfs. E_INPUT or E_STORE says what is in the way and the
+ * remedy. postgres_bin_dir stays empty when no server is installed: only who needs one complains. */
 int settings_derive(struct settings *settings) BTCF_MUST_CHECK;
 
 #endif

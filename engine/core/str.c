@@ -9,6 +9,7 @@
 
 #define STRBUF_SIZE_FIRST 256
 #define NUMBER_LEN_MAX 63
+#define WORD_LEN_MAX 63
 
 struct str str_of(const char *text)
 {
@@ -112,6 +113,31 @@ int str_parse_double(struct str text, double *value)
         return -1;
     *value = parsed;
     return 0;
+}
+
+/* One row at a time: row[j] is the distance of a's first i characters to b's first j. */
+size_t str_distance(const char *a, const char *b)
+{
+    size_t row[WORD_LEN_MAX + 1];
+    size_t a_len = strlen(a), b_len = strlen(b);
+
+    if (a_len > WORD_LEN_MAX || b_len > WORD_LEN_MAX)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= b_len; j++)
+        row[j] = j;
+    for (size_t i = 0; i < a_len; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i + 1;
+        for (size_t j = 0; j < b_len; j++) {
+            size_t replaced = diagonal + (a[i] != b[j]);
+            size_t shifted = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
+
+            diagonal = row[j + 1];
+            row[j + 1] = replaced < shifted ? replaced : shifted;
+        }
+    }
+    return row[b_len];
 }
 
 void strbuf_init(struct strbuf *buf, size_t size_max)

@@ -32,6 +32,11 @@ int str_parse_i64(struct str text, int64_t *value);
 /* Strict decimal: digits with optional point and exponent; no spaces, hex, infinity or nan; finite result. As above. */
 int str_parse_double(struct str text, double *value);
 
+/* Levenshtein's edit distance, for "did you mean": SIZE_MAX when either text is longer than 63 bytes. Up to
+ * STR_DISTANCE_MEANT_MAX slips may still be a mistyped word; more is another word. */
+#define STR_DISTANCE_MEANT_MAX 2
+size_t str_distance(const char *a, const char *b);
+
 struct strbuf {
     char *ptr; /* NUL-terminated, never NULL after init */
     size_t len, size, size_max;
