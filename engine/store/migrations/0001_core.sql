@@ -178,7 +178,7 @@ CREATE TABLE accuracy (
     feed          text NOT NULL REFERENCES feed,
     model         text NOT NULL,
     horizon_s     integer NOT NULL,
-    origin        text NOT NULL CHECK (origin IN ('live', 'walk_forward')),
+    origin        text NOT NULL CHECK (origin IN ('live', 'walk_forward', 'all')),
     window_s      bigint NOT NULL,
     n             bigint NOT NULL,
     n_effective   double precision NOT NULL,          -- n freed from the overlap of targets
@@ -189,9 +189,13 @@ CREATE TABLE accuracy (
     skill         double precision NOT NULL,          -- 1 - crps / crps_baseline
     skill_low     double precision NOT NULL,          -- 95 % interval
     skill_high    double precision NOT NULL,
-    covered       double precision[] NOT NULL,        -- how many fell into the central 50, 80, 90, 95 %
+    dm_p          double precision NOT NULL,          -- Diebold-Mariano against the baseline, two-sided
+    coverage      double precision[] NOT NULL,        -- share that fell into the central 50, 80, 90, 95 %,
+    coverage_low  double precision[] NOT NULL,        -- and its 95 % binomial interval
+    coverage_high double precision[] NOT NULL,
     pit           double precision[] NOT NULL,        -- counts in ten equal bins
     median_error  double precision NOT NULL,          -- mean absolute error of the median, percent of the origin price
+    mase          double precision NOT NULL,          -- the same over the mean absolute move
     updated_wall_ms bigint NOT NULL,
     change        bigint NOT NULL DEFAULT nextval('change_seq'),
     PRIMARY KEY (feed, model, horizon_s, origin)
