@@ -1,0 +1,134 @@
+/* Two passes over argv: the first looks for --config only, because the file is what the rest is applied over. */
+#include "cmd/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/err.h"
+
+#define SETTING_NAME_MAX 63
+
+/* One option with its value, as `walk` finds it. */
+struct found {
+    const struct cli_option *option;
+    const char *value; /* NULL for a flag */
+};
+
+/* "--port" or "--port=80" is the option `name`; *inline_value is what stands behind "=", or NULL. */
+static bool is_option(const char *argument, const char *name, const char **inline_value)
+{
+    size_t len = strlen(name);
+
+    if (strncmp(argument, name, len) != 0 || (argument[len] != '\0' && argument[len] != '='))
+        return false;
+    *inline_value = argument[len] == '=' ? argument + len + 1 : NULL;
+    return true;
+}
+
+static const struct cli_option *find_option(const struct cli_option *options, const char *argument,
+                                            const char **inline_value)
+{
+    for (const struct cli_option *option = options; option->name != NULL; option++)
+        if (is_option(argument, option->name, inline_value))
+            return option;
+    return NULL;
+}
+
+static int set_from_pair(struct settings *settings, const char *pair)
+{
+    char name[SETTING_NAME_MAX + 1];
+    const char *equals = strchr(pair, '=');
+
+    if (equals == NULL || equals == pair || (size_t)(equals - pair) > SETTING_NAME_MAX)
+        return err_set(E_INPUT, "--set wants name=value, not \"%s\"", pair);
+    snprintf(name, sizeof name, "%.*s", (int)(equals - pair), pair);
+    return settings_set(settings, name, equals + 1, "--set");
+}
+
+static int apply(struct cli *cli, const struct cli_option *option, const char *value)
+{
+    if (option->flag != NULL)
+        *option->flag = true;
+    else if (option->setting != NULL)
+        return settings_set(&cli->settings, option->setting, value, option->name);
+    else if (option->value != NULL)
+        *option->value = value;
+    else
+        return set_from_pair(&cli->settings, value);
+    return 0;
+}
+
+/* Takes the option at argv[*i], and the value behind it when it needs one. */
+static int take_option(const struct cli_option *options, char **argv, int *i, struct found *found)
+{
+    const char *inline_value;
+
+    found->option = find_option(options, argv[*i], &inline_value);
+    if (found->option == NULL)
+        return err_set(E_INPUT, "there is no option \"%s\"; see --help", argv[*i]);
+    if (found->option->flag != NULL) {
+        found->value = NULL;
+        return inline_value == NULL ? 0 : err_set(E_INPUT, "%s takes no value", found->option->name);
+    }
+    found->value = inline_value != NULL ? inline_value : argv[++*i];
+    return found->value != NULL ? 0 : err_set(E_INPUT, "%s needs a value", found->option->name);
+}
+
+static int take_word(struct cli *cli, const char *word)
+{
+    if (cli->word_count == CLI_WORDS_MAX)
+        return err_set(E_INPUT, "more than %d arguments", CLI_WORDS_MAX);
+    cli->words[cli->word_count++] = word;
+    return 0;
+}
+
+/* The command's options and, in the second pass, their effects: `own` and `common` are searched in this order. */
+static int walk(struct cli *cli, int argc, char **argv, const struct cli_option *table, bool is_first_pass)
+{
+    bool only_words = false;
+
+    for (int i = 1; i < argc; i++) {
+        struct found found;
+
+        if (!only_words && strcmp(argv[i], "--") == 0) {
+            only_words = true;
+            continue;
+        }
+        if (only_words || argv[i][0] != '-' || argv[i][1] == '\0') {
+            if (!is_first_pass && take_word(cli, argv[i]) < 0)
+                return -1;
+            continue;
+        }
+        if (take_option(table, argv, &i, &found) < 0)
+            return -1;
+        bool is_config = found.option->value == &cli->config_path;
+        if (is_first_pass == is_config && apply(cli, found.option, found.value) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+#define OPTIONS_MAX 24
+
+int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options)
+{
+    struct cli_option table[OPTIONS_MAX + 1] = {{.name = "--config", .value = &cli->config_path}, {.name = "--set"}};
+    size_t count = 2;
+
+    *cli = (struct cli){.config_path = getenv("BTCF_CONFIG")};
+    while (options->name != NULL && count < OPTIONS_MAX)
+        table[count++] = *options++;
+    if (walk(cli, argc, argv, table, true) < 0 || settings_load(&cli->settings, cli->config_path) < 0)
+        return -1;
+    if (walk(cli, argc, argv, table, false) < 0) {
+        settings_release(&cli->settings);
+        return -1;
+    }
+    return 0;
+}
+
+void cli_release(struct cli *cli)
+{
+    settings_release(&cli->settings);
+}
