@@ -83,13 +83,13 @@ static int take_word(struct cli *cli, const char *word)
     return 0;
 }
 
-/* The command's options and, in the second pass, their effects: `own` and `common` are searched in this order. */
+/* The first pass acts on --config alone, the second on everything else. */
 static int walk(struct cli *cli, int argc, char **argv, const struct cli_option *table, bool is_first_pass)
 {
     bool only_words = false;
 
     for (int i = 1; i < argc; i++) {
-        struct found found;
+        struct found found = {NULL, NULL};
 
         if (!only_words && strcmp(argv[i], "--") == 0) {
             only_words = true;
