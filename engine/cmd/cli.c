@@ -46,6 +46,14 @@ static int set_from_pair(struct settings *settings, const char *pair)
     return settings_set(settings, name, equals + 1, "--set");
 }
 
+static int add_to_list(const struct cli_option *option, const char *value)
+{
+    if (option->list->count == CLI_WORDS_MAX)
+        return err_set(E_INPUT, "%s: more than %d of them", option->name, CLI_WORDS_MAX);
+    option->list->values[option->list->count++] = value;
+    return 0;
+}
+
 static int apply(struct cli *cli, const struct cli_option *option, const char *value)
 {
     if (option->flag != NULL)
@@ -54,9 +62,29 @@ static int apply(struct cli *cli, const struct cli_option *option, const char *v
         return settings_set(&cli->settings, option->setting, value, option->name);
     else if (option->value != NULL)
         *option->value = value;
+    else if (option->list != NULL)
+        return add_to_list(option, value);
     else
         return set_from_pair(&cli->settings, value);
     return 0;
+}
+
+static int fail_unknown(const struct cli_option *options, const char *argument)
+{
+    const char *nearest = NULL;
+    size_t nearest_distance = STR_DISTANCE_MEANT_MAX + 1;
+
+    for (; options->name != NULL; options++) {
+        size_t distance = str_distance(argument, options->name);
+
+        if (distance < nearest_distance) {
+            nearest = options->name;
+            nearest_distance = distance;
+        }
+    }
+    if (nearest != NULL)
+        return err_set(E_INPUT, "there is no option \"%s\"; did you mean %s?", argument, nearest);
+    return err_set(E_INPUT, "there is no option \"%s\"; see --help", argument);
 }
 
 /* Takes the option at argv[*i], and the value behind it when it needs one. */
@@ -66,7 +94,7 @@ static int take_option(const struct cli_option *options, char **argv, int *i, st
 
     found->option = find_option(options, argv[*i], &inline_value);
     if (found->option == NULL)
-        return err_set(E_INPUT, "there is no option \"%s\"; see --help", argv[*i]);
+        return fail_unknown(options, argv[*i]);
     if (found->option->flag != NULL) {
         found->value = NULL;
         return inline_value == NULL ? 0 : err_set(E_INPUT, "%s takes no value", found->option->name);

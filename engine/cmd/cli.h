@@ -2,11 +2,13 @@
  * command's own options from a table, everything else positional.
  *
  *     const char *history = NULL;
+ *     struct cli_list candles = {0};
  *     bool is_dry = false;
  *     const struct cli_option options[] = {
  *         {.name = "--port", .setting = "http_port"},       --port 80 or --port=80: the same as --set http_port=80
  *         {.name = "--history", .value = &history},
- *         {.name = "--dry-run", .flag = &is_dry},
+ *         {.name = "--candles", .list = &candles},          may be repeated
+        {.name = "--dry-run", .flag = &is_dry},
  *         {.name = NULL},
  *     };
  *     struct cli cli;
@@ -26,11 +28,17 @@
 
 #define CLI_WORDS_MAX 32
 
+struct cli_list {
+    const char *values[CLI_WORDS_MAX];
+    size_t count;
+};
+
 struct cli_option {
-    const char *name;    /* "--port" */
-    const char *setting; /* its value goes to this setting, or */
-    const char **value;  /* here (borrowed from argv; the last one wins), or */
-    bool *flag;          /* it takes no value and sets this */
+    const char *name;      /* "--port" */
+    const char *setting;   /* its value goes to this setting, or */
+    const char **value;    /* here (borrowed from argv; the last one wins), or */
+    struct cli_list *list; /* behind those already here, or */
+    bool *flag;            /* it takes no value and sets this */
 };
 
 struct cli {

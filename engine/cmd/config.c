@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd/options.h"
+#include "cmd/cli.h"
 #include "core/err.h"
 #include "core/log.h"
-#include "core/settings.h"
 
 #define DUMP_SIZE_MAX ((size_t)1 << 20)
 
@@ -46,22 +45,20 @@ static int check(const struct settings *settings)
 
 static int run(int argc, char **argv)
 {
-    const char *path = NULL;
-    struct option_list set = {0}, arguments;
-    const struct option options[] = {OPTION_TEXT("config", &path), OPTION_MANY("set", &set), OPTION_END};
-    struct settings settings;
+    const struct cli_option options[] = {{.name = NULL}};
+    struct cli cli;
 
-    if (options_parse(options, argc, argv, &arguments) < 0)
+    if (cli_parse(&cli, argc, argv, options) < 0)
         return -1;
-    bool is_check = arguments.count == 1 && strcmp(arguments.values[0], "check") == 0;
-    bool is_dump = arguments.count == 1 && strcmp(arguments.values[0], "dump") == 0;
+    bool is_check = cli.word_count == 1 && strcmp(cli.words[0], "check") == 0;
+    bool is_dump = cli.word_count == 1 && strcmp(cli.words[0], "dump") == 0;
+    int status = -1;
+
     if (!is_check && !is_dump)
-        return err_set(E_INPUT, "say what: btcf config check, or btcf config dump");
-    if (options_settings(&settings, path, &set) < 0)
-        return -1;
-
-    int status = is_check ? check(&settings) : dump(&settings);
-    settings_release(&settings);
+        err_set(E_INPUT, "say what: btcf config check, or btcf config dump");
+    else if (settings_derive(&cli.settings) == 0)
+        status = is_check ? check(&cli.settings) : dump(&cli.settings);
+    cli_release(&cli);
     return status;
 }
 
