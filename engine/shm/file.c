@@ -117,7 +117,7 @@ static void read_boot_id(uint8_t boot_id[16])
 
         if (digit > 15)
             continue; /* the dashes */
-        boot_id[digit_count / 2] = (uint8_t)(boot_id[digit_count / 2] << 4 | digit);
+        boot_id[digit_count / 2] = (uint8_t)((unsigned)boot_id[digit_count / 2] << 4 | digit);
         digit_count++;
     }
 }

@@ -59,9 +59,15 @@ int writer_retire_doc(struct writer *writer, const char *key) BTCF_MUST_CHECK;
 /* Publishes a curve under its forecast document's key. gen and crc are set here. */
 int writer_publish_dist(struct writer *writer, const char *key, const struct btcf_dist_curve *curve) BTCF_MUST_CHECK;
 
+struct writer_event {
+    enum btcf_event_type type;
+    int64_t wall_ms, market_ms;
+    const char *data;
+    size_t len;
+};
+
 /* Appends an event; returns its id through *id (may be NULL). E_LIMIT when data is longer than BTCF_EVENT_DATA_MAX. */
-int writer_event(struct writer *writer, enum btcf_event_type type, int64_t wall_ms, int64_t market_ms,
-                 const char *data, size_t len, uint64_t *id) BTCF_MUST_CHECK;
+int writer_event(struct writer *writer, const struct writer_event *event, uint64_t *id) BTCF_MUST_CHECK;
 
 /* Makes the file the current one. */
 int writer_go_live(struct writer *writer) BTCF_MUST_CHECK;
