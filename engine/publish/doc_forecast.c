@@ -1,0 +1,247 @@
+/* Renders forecasts. Field order is the order in which a person asks: what is this, when, how much, how sure, says who,
+ * and can it be trusted.
+ */
+#include "publish/doc_forecast.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+#include "market/candle.h"
+
+#define LEVEL_MEDIAN 12
+
+static void render_times(struct json *json, const struct forecast_page *page);
+static void render_curve(struct json *json, const struct forecast_page *page);
+static void render_model(struct json *json, const struct forecast_page *page);
+static void render_skill(struct json *json, const struct accuracy_view *accuracy);
+static void render_coverage(struct json *json, const struct accuracy_view *accuracy);
+static void render_ledger(struct json *json, const struct batch_view *batch);
+static uint64_t bits_of(double value);
+
+void forecast_key(int64_t horizon_s, char key[FORECAST_KEY_SIZE])
+{
+    const char *name = horizon_name(horizon_s);
+    snprintf(key, FORECAST_KEY_SIZE, "%s/%s", FORECAST_LIST_KEY, name != NULL ? name : "?");
+}
+
+const char *horizon_name(int64_t horizon_s)
+{
+    for (size_t i = 0; i < HORIZON_COUNT; i++)
+        if (horizons[i].seconds == horizon_s)
+            return horizons[i].name;
+    return NULL;
+}
+
+void doc_forecast_render(const struct forecast_page *page, bool stale, struct strbuf *out)
+{
+    struct json json;
+    json_init(&json, out);
+    json_open(&json, '{');
+    json_key(&json, "id");
+    json_text(&json, page->forecast->id);
+    json_key(&json, "symbol");
+    json_text(&json, page->feed->symbol);
+    json_key(&json, "horizon");
+    json_text(&json, horizon_name(page->forecast->horizon_s));
+    json_key(&json, "horizon_s");
+    json_integer(&json, page->forecast->horizon_s);
+    render_times(&json, page);
+    render_curve(&json, page);
+    render_model(&json, page);
+    render_skill(&json, page->accuracy);
+    render_coverage(&json, page->accuracy);
+    json_key(&json, "stale");
+    json_bool(&json, stale);
+    json_key(&json, "degraded");
+    json_bool(&json, page->batch->degraded || page->feed->degraded);
+    json_key(&json, "sources");
+    json_raw(&json, page->batch->sources, strlen(page->batch->sources));
+    parts_feed(&json, page->feed);
+    render_ledger(&json, page->batch);
+    json_close(&json, '}');
+}
+
+void doc_forecast_list_render(const struct str *documents, size_t count, struct strbuf *out)
+{
+    strbuf_add_text(out, "{\"forecasts\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            strbuf_add_char(out, ',');
+        strbuf_add(out, documents[i].ptr, documents[i].len);
+    }
+    strbuf_add_text(out, "]}");
+}
+
+void doc_forecast_curve(const struct forecast_page *page, struct btcf_dist_curve *curve)
+{
+    *curve = (struct btcf_dist_curve){
+        .issued_at_ms = page->batch->issued_at,
+        .target_at_ms = page->forecast->target_at,
+        .stale_at_ms = page->deadlines.stale_at_ms,
+        .expires_at_ms = page->deadlines.expires_at_ms,
+        .origin_price = bits_of(page->batch->origin_price),
+        .horizon_s = (uint32_t)page->forecast->horizon_s,
+        .level_count = VIEW_LEVEL_COUNT,
+    };
+    for (size_t i = 0; i < VIEW_LEVEL_COUNT; i++) {
+        curve->level[i] = bits_of(view_levels[i]);
+        curve->value[i] = bits_of(page->forecast->quantiles[i]);
+    }
+}
+
+void doc_forecast_event_render(const struct forecast_page *page, struct strbuf *out)
+{
+    struct json json;
+    char key[FORECAST_KEY_SIZE];
+    forecast_key(page->forecast->horizon_s, key);
+    json_init(&json, out);
+    json_open(&json, '{');
+    json_key(&json, "id");
+    json_text(&json, page->forecast->id);
+    json_key(&json, "symbol");
+    json_text(&json, page->feed->symbol);
+    json_key(&json, "horizon");
+    json_text(&json, horizon_name(page->forecast->horizon_s));
+    parts_time(&json, "issued_at", page->batch->issued_at);
+    parts_time(&json, "target_at", page->forecast->target_at);
+    json_key(&json, "origin_price");
+    json_number(&json, page->batch->origin_price, PRICE_DECIMALS);
+    json_key(&json, "median");
+    json_number(&json, page->forecast->quantiles[LEVEL_MEDIAN], PRICE_DECIMALS);
+    json_key(&json, "intervals");
+    parts_intervals(&json, page->forecast->quantiles);
+    json_key(&json, "prob_up");
+    json_number(&json, page->forecast->prob_up, 4);
+    json_key(&json, "method");
+    json_text(&json, page->forecast->method);
+    json_key(&json, "feed");
+    json_text(&json, page->feed->name);
+    json_key(&json, "url");
+    json_text(&json, key);
+    json_close(&json, '}');
+}
+
+static void render_times(struct json *json, const struct forecast_page *page)
+{
+    parts_time(json, "issued_at", page->batch->issued_at);
+    parts_time(json, "data_as_of", page->batch->data_as_of);
+    parts_time(json, "target_at", page->forecast->target_at);
+    parts_time(json, "published_at", page->batch->created_wall_ms);
+    parts_time(json, "stale_at", page->deadlines.stale_at_ms);
+    parts_time(json, "expires_at", page->deadlines.expires_at_ms);
+}
+
+static void render_curve(struct json *json, const struct forecast_page *page)
+{
+    const struct forecast_view *forecast = page->forecast;
+    json_key(json, "origin_price");
+    json_number(json, page->batch->origin_price, PRICE_DECIMALS);
+    json_key(json, "median");
+    json_number(json, forecast->quantiles[LEVEL_MEDIAN], PRICE_DECIMALS);
+    json_key(json, "mean");
+    json_number(json, forecast->mean, PRICE_DECIMALS);
+    json_key(json, "quantiles");
+    parts_quantiles(json, forecast->quantiles);
+    json_key(json, "intervals");
+    parts_intervals(json, forecast->quantiles);
+    json_key(json, "prob_up");
+    json_number(json, forecast->prob_up, 4);
+    json_key(json, "volatility");
+    json_number(json, forecast->volatility, 4);
+}
+
+static void render_model(struct json *json, const struct forecast_page *page)
+{
+    const struct forecast_view *forecast = page->forecast;
+    json_key(json, "method");
+    json_text(json, forecast->method);
+    json_key(json, "model");
+    json_open(json, '{');
+    json_key(json, "name");
+    json_text(json, forecast->model);
+    json_key(json, "version");
+    json_text(json, forecast->model_version);
+    json_key(json, "weights");
+    json_raw(json, forecast->weights, strlen(forecast->weights));
+    parts_time(json, "trained_at", forecast->trained_at);
+    json_close(json, '}');
+    json_key(json, "baseline");
+    if (page->baseline == NULL) {
+        json_null(json);
+        return;
+    }
+    json_open(json, '{');
+    json_key(json, "name");
+    json_text(json, page->baseline->model);
+    json_key(json, "quantiles");
+    parts_quantiles(json, page->baseline->quantiles);
+    json_close(json, '}');
+}
+
+/* Null figures say "not known yet"; they are never left out, so that clients need no second shape. */
+static void render_skill(struct json *json, const struct accuracy_view *accuracy)
+{
+    json_key(json, "skill");
+    json_open(json, '{');
+    json_key(json, "crps_vs_baseline");
+    if (accuracy == NULL)
+        json_null(json);
+    else
+        json_number(json, accuracy->skill, 5);
+    json_key(json, "interval_95");
+    if (accuracy == NULL) {
+        json_null(json);
+    } else {
+        json_open(json, '[');
+        json_number(json, accuracy->skill_low, 5);
+        json_number(json, accuracy->skill_high, 5);
+        json_close(json, ']');
+    }
+    json_key(json, "window");
+    if (accuracy == NULL) {
+        json_null(json);
+    } else {
+        char window[32];
+        snprintf(window, sizeof(window), "%lldd", (long long)(accuracy->window_s * MS_PER_S / MS_PER_DAY));
+        json_text(json, window);
+    }
+    json_key(json, "n");
+    json_integer(json, accuracy == NULL ? 0 : accuracy->n);
+    json_key(json, "n_effective");
+    json_number(json, accuracy == NULL ? 0 : accuracy->n_effective, 1);
+    json_close(json, '}');
+}
+
+static void render_coverage(struct json *json, const struct accuracy_view *accuracy)
+{
+    json_key(json, "coverage");
+    json_open(json, '{');
+    for (size_t i = 0; i < VIEW_INTERVAL_COUNT; i++) {
+        json_key(json, parts_interval_table[i].name);
+        if (accuracy == NULL)
+            json_null(json);
+        else
+            json_number(json, accuracy->coverage[i], 4);
+    }
+    json_close(json, '}');
+}
+
+static void render_ledger(struct json *json, const struct batch_view *batch)
+{
+    json_key(json, "ledger");
+    json_open(json, '{');
+    json_key(json, "seq");
+    json_integer(json, batch->ledger_seq);
+    json_key(json, "hash");
+    json_text(json, batch->ledger_hash);
+    json_close(json, '}');
+}
+
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}

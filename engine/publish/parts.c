@@ -1,0 +1,129 @@
+/* See parts.h. Everything here is a pure function of its arguments. */
+#include "publish/parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+
+const double view_levels[VIEW_LEVEL_COUNT] = {0.005, 0.01, 0.025, 0.05, 0.1,   0.15, 0.2,  0.25, 0.3,
+                                              0.35,  0.4,  0.45,  0.5,  0.55,  0.6,  0.65, 0.7,  0.75,
+                                              0.8,   0.85, 0.9,   0.95, 0.975, 0.99, 0.995};
+
+const struct parts_interval parts_interval_table[VIEW_INTERVAL_COUNT] = {
+    {"50", 7, 17}, {"80", 4, 20}, {"90", 3, 21}, {"95", 2, 22}};
+
+static int64_t min_i64(int64_t a, int64_t b);
+static int64_t max_i64(int64_t a, int64_t b);
+static const char *feed_notice(const struct feed *feed);
+
+struct deadlines deadlines_of(const struct feed *feed, int64_t issued_at, int64_t target_at, int64_t cadence_ms,
+                              int64_t now_wall_ms)
+{
+    if (!feed_is_running(feed))
+        return (struct deadlines){.stale_at_ms = now_wall_ms + HOLD_STALE_MS,
+                                  .expires_at_ms = now_wall_ms + EXPIRY_WALL_MIN_MS};
+    int64_t due_wall_ms = feed_wall_ms(feed, issued_at + cadence_ms);
+    int64_t last_ms = min_i64(target_at, issued_at + EXPIRY_MARKET_MAX_MS);
+    return (struct deadlines){
+        .stale_at_ms = feed_wall_ms(feed, issued_at + cadence_ms + cadence_ms / 4),
+        .expires_at_ms = max_i64(feed_wall_ms(feed, last_ms), due_wall_ms + EXPIRY_WALL_MIN_MS),
+    };
+}
+
+bool feed_is_running(const struct feed *feed)
+{
+    return strcmp(feed->state, "running") == 0;
+}
+
+const char *feed_kind(const struct feed *feed)
+{
+    if (strncmp(feed->name, "replay", 6) == 0)
+        return "replay";
+    if (strncmp(feed->name, "simulate", 8) == 0)
+        return "simulated";
+    if (strncmp(feed->name, "sandbox", 7) == 0)
+        return "sandbox";
+    return "live";
+}
+
+void parts_feed(struct json *json, const struct feed *feed)
+{
+    json_key(json, "feed");
+    json_open(json, '{');
+    json_key(json, "name");
+    json_text(json, feed->name);
+    json_key(json, "kind");
+    json_text(json, feed_kind(feed));
+    json_key(json, "provider");
+    json_text(json, feed->provider);
+    json_key(json, "state");
+    json_text(json, feed->state);
+    json_key(json, "speed");
+    json_number(json, feed->speed, 3);
+    json_close(json, '}');
+    json_key(json, "notice");
+    json_text(json, feed_notice(feed));
+}
+
+void parts_quantiles(struct json *json, const double quantiles[VIEW_LEVEL_COUNT])
+{
+    json_open(json, '{');
+    for (size_t i = 0; i < VIEW_LEVEL_COUNT; i++) {
+        char level[16];
+        snprintf(level, sizeof(level), "%g", view_levels[i]);
+        json_key(json, level);
+        json_number(json, quantiles[i], PRICE_DECIMALS);
+    }
+    json_close(json, '}');
+}
+
+void parts_intervals(struct json *json, const double quantiles[VIEW_LEVEL_COUNT])
+{
+    json_open(json, '{');
+    for (size_t i = 0; i < VIEW_INTERVAL_COUNT; i++) {
+        json_key(json, parts_interval_table[i].name);
+        json_open(json, '{');
+        json_key(json, "low");
+        json_number(json, quantiles[parts_interval_table[i].low], PRICE_DECIMALS);
+        json_key(json, "high");
+        json_number(json, quantiles[parts_interval_table[i].high], PRICE_DECIMALS);
+        json_close(json, '}');
+    }
+    json_close(json, '}');
+}
+
+void parts_time(struct json *json, const char *key, int64_t unix_ms)
+{
+    json_key(json, key);
+    if (unix_ms == 0)
+        json_null(json);
+    else
+        json_time(json, unix_ms);
+}
+
+static const char *feed_notice(const struct feed *feed)
+{
+    if (feed->note[0] != '\0')
+        return feed->note;
+    const char *kind = feed_kind(feed);
+    if (strcmp(kind, "replay") == 0)
+        return strcmp(feed->state, "ended") == 0
+                   ? "Replayed history that has come to its end: this is not the live market."
+                   : "Replayed history: this is not the live market.";
+    if (strcmp(kind, "simulated") == 0)
+        return "Simulated prices, made up by a seeded generator: this is not a market.";
+    if (strcmp(kind, "sandbox") == 0)
+        return "Sandbox data for tests: this is not a market.";
+    return NULL;
+}
+
+static int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t max_i64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
