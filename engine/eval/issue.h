@@ -6,17 +6,18 @@
  *
  * Pure and deterministic: the live job and the walk-forward call the same function, so what was scored is what is
  * published. The series ends at the origin; nothing later can be seen. Horizons below ISSUE_BARS_FROM_S are forecast on
- * the hourly points, longer ones on 24-hour bars that end at the origin. Forecasts depend only on the last
- * issue_points() hourly points.
+ * the series' own points (hours), longer ones on 24-hour bars that end at the origin. Forecasts depend only on the last
+ * issue_points() points, bit for bit.
  *
- * The ensemble averages the quantiles of its members, mirrored about zero drift; which members with which weights is
- * the table in eval/combine.c, its evidence stands in docs/MODELS.md. The baseline is the model ISSUE_BASELINE.
+ * Models' own curves are as they made them; the ensemble averages the quantiles of its members, mirrored about zero
+ * drift (eval/combine.h). The baseline is the model ISSUE_BASELINE.
  */
 #ifndef EVAL_ISSUE_H
 #define EVAL_ISSUE_H
 
 #include "core/arena.h"
 #include "core/base.h"
+#include "eval/combine.h"
 #include "models/model.h"
 
 struct series;
@@ -27,18 +28,16 @@ struct series;
 #define ISSUE_BARS_FROM_S INT64_C(259200)
 #define ISSUE_BAR_S INT64_C(86400)
 #define ISSUE_HORIZONS_MAX 16
-#define ISSUE_MEMBERS_MAX 8
+/* Volatility is per square root of this: Bitcoin trades on all 365 days. */
+#define ISSUE_YEAR_S INT64_C(31536000)
 
 struct issue_options {
     const int64_t *horizons_s; /* each a multiple of the series' step; from ISSUE_BARS_FROM_S on, of 24 hours */
     size_t horizon_count;      /* 1..ISSUE_HORIZONS_MAX */
-    uint64_t seed;             /* for models that draw; recorded by the caller */
-};
-
-/* Share of a member in an ensemble. */
-struct issue_weight {
-    const char *model;
-    double weight;
+    const char *const
+        *models;    /* names wanted, ISSUE_ENSEMBLE among them, ends with NULL; NULL: all and the ensemble */
+    bool own_steps; /* no 24-hour bars: the series' own points at all horizons (reference forecasts) */
+    uint64_t seed;  /* for models that draw; recorded by the caller */
 };
 
 struct issue_forecast {
@@ -50,7 +49,7 @@ struct issue_forecast {
     double prob_up;               /* P(price at target > origin price) */
     double volatility;   /* standard deviation of the log return under the curve, per square root of a year */
     size_t weight_count; /* of an ensemble: those that took part, summing to 1; else 0 */
-    struct issue_weight weights[ISSUE_MEMBERS_MAX];
+    struct combine_weight weights[COMBINE_MEMBERS_MAX];
 };
 
 /* A model that could not answer, and why. */
@@ -69,16 +68,16 @@ struct issue {
     struct issue_refusal *refusals;
 };
 
-/* Results live in the arena (about 300 KB of scratch and results). A model that refuses is recorded and left out of the
- * ensemble, whose other members' weights are scaled up. E_INPUT when the options are wrong or not one forecast could be
- * made: then the text gives the first refusal. */
+/* Results live in the arena, scratch too (about 2 MB for all models at eight horizons). A model that refuses is recorded
+ * and left out of the ensemble, whose other members' weights are scaled up. E_INPUT when the options are wrong or not
+ * one forecast could be made: then the text gives the first refusal. */
 int issue_make(struct arena *arena, const struct series *hourly, const struct issue_options *options,
                struct issue *issue) BTCF_MUST_CHECK;
 
 /* NULL when there is none. */
 const struct issue_forecast *issue_find(const struct issue *issue, const char *model, int64_t horizon_s);
 
-/* Hourly points to load so that no model at any of these horizons would use more. */
-size_t issue_points(const struct issue_options *options);
+/* Points of `step_ms` to load so that no model at any of these horizons would use more. */
+size_t issue_points(const struct issue_options *options, int64_t step_ms);
 
 #endif
