@@ -35,11 +35,6 @@ static const char *const route_names[BTCF_METRIC_ROUTES] = {
 
 static const struct btcf_section_shape metric_shape = {BTCF_SECTION_METRIC, sizeof(struct btcf_metric_block), 0};
 
-static uint64_t round_up(uint64_t n, uint64_t step)
-{
-    return (n + step - 1) / step * step;
-}
-
 static enum btcf_attach attach(struct btcf_edge *edge, const struct btcf_file *file)
 {
     enum btcf_attach why = btcf_header_check(file->base, file->size, BTCF_EDGE_MAGIC);
@@ -77,7 +72,7 @@ static int fill(struct btcf_file *file, const char *build)
     const struct btcf_section metrics = {
         .kind = BTCF_SECTION_METRIC,
         .version = BTCF_SECTION_VERSION,
-        .offset = round_up(sizeof(struct btcf_header), sizeof(struct btcf_metric_block)),
+        .offset = btcf_round_up(sizeof(struct btcf_header), sizeof(struct btcf_metric_block)),
         .size = BTCF_METRIC_BLOCKS * sizeof(struct btcf_metric_block),
         .stride = sizeof(struct btcf_metric_block),
         .count = BTCF_METRIC_BLOCKS,
@@ -94,7 +89,7 @@ static int fill(struct btcf_file *file, const char *build)
 
 static enum btcf_attach make_new(struct btcf_edge *edge, const char *path, const char *build)
 {
-    uint64_t size = round_up(sizeof(struct btcf_header), sizeof(struct btcf_metric_block)) +
+    uint64_t size = btcf_round_up(sizeof(struct btcf_header), sizeof(struct btcf_metric_block)) +
                     BTCF_METRIC_BLOCKS * sizeof(struct btcf_metric_block);
     char tmp_path[EDGE_PATH_MAX];
     struct btcf_file file;

@@ -35,6 +35,12 @@ int btcf_file_create(struct btcf_file *file, const char *path, uint64_t size, ui
 /* Unmaps and zeroes the struct. */
 void btcf_file_close(struct btcf_file *file);
 
+/* To the next multiple of `step`. */
+static inline uint64_t btcf_round_up(uint64_t n, uint64_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
 /* What a writer knows about its new file. */
 struct btcf_header_options {
     const char *magic, *build;

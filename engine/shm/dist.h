@@ -1,0 +1,43 @@
+/* A published quantile curve as a distribution: probability below a price, price at a probability. libc and libm only;
+ * linked into nginx.
+ *
+ * Everything happens in x = ln(price), because that is where the curves are made and where tails look the same at any
+ * price. Between two levels the probability is linear in x. Beyond the outermost levels it falls exponentially in x
+ * (so as a power of the price), at the rate that the two outermost levels of that side show:
+ *
+ *     F(x) = p1 * exp((x - x1) / s),         s = (x2 - x1) / ln(p2 / p1)               below the lowest level p1
+ *     1 - F(x) = (1 - pn) * exp(-(x - xn) / s),  s = (xn - xm) / ln((1 - pm) / (1 - pn))   above the highest, m = n - 1
+ *
+ * which is continuous, and goes on strictly monotone to 0 and 1 without ever reaching them. Two levels at the same
+ * price are a jump: F is the probability of a price at or below x there. Where the two outermost levels of a side are
+ * at the same price there is no tail on that side.
+ */
+#ifndef BTCF_SHM_DIST_H
+#define BTCF_SHM_DIST_H
+
+#include "core/base.h"
+#include "shm/btcf_abi.h"
+
+/* A curve made ready for questions. level ascends strictly inside (0, 1); log_value does not descend. */
+struct btcf_dist {
+    uint32_t count; /* at least 2 */
+    double level[BTCF_DIST_LEVELS_MAX];
+    double log_value[BTCF_DIST_LEVELS_MAX];
+    double scale_low, scale_high; /* s of the two tails; 0: no tail */
+};
+
+/* Makes `dist` of a curve copied from pub. False, and nothing else said, when the curve is not one: fewer than two
+ * levels, levels that do not ascend or lie outside (0, 1), prices that descend or are not positive and finite. */
+bool btcf_dist_init(struct btcf_dist *dist, const struct btcf_dist_curve *curve) BTCF_MUST_CHECK;
+
+/* Probability, 0 to 1, that the price at target is at or below `price`. 0 for price <= 0; NaN for NaN. */
+double btcf_dist_below(const struct btcf_dist *dist, double price);
+
+/* The smallest price that is not exceeded with probability p. NaN unless 0 < p < 1. */
+double btcf_dist_quantile(const struct btcf_dist *dist, double p);
+
+/* Doubles of the ABI are their bits. */
+double btcf_dist_double(uint64_t bits);
+uint64_t btcf_dist_bits(double value);
+
+#endif
