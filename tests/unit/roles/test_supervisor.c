@@ -23,12 +23,13 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "roles/supervisor.h"
+#include "scratch.h"
 
 #define DEADLINE_MS 10000
 #define STEP_MS 10
 #define REPORTS_MAX 256
 
-static char dir[64], report_path[96];
+static char dir[SCRATCH_SIZE], report_path[SCRATCH_SIZE + 16];
 static struct settings settings;
 
 /* --- roles --- */
@@ -169,9 +170,7 @@ static void stop(pid_t supervisor)
 static int set_up(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/btcf-supervisor-XXXXXX");
-    if (mkdtemp(dir) == NULL)
-        return -1;
+    scratch_create(dir);
     snprintf(report_path, sizeof report_path, "%s/report", dir);
     settings = (struct settings){.drain_timeout_ms = 8000};
     return prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -180,8 +179,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    unlink(report_path);
-    rmdir(dir);
+    scratch_remove(dir);
     return 0;
 }
 
@@ -344,7 +342,8 @@ static void tells_systemd_when_it_is_ready_alive_and_stopping(void **state)
     int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
     (void)state;
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/notify", dir);
+    assert_true((size_t)snprintf(address.sun_path, sizeof address.sun_path, "%s/notify", dir) <
+                sizeof address.sun_path);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     setenv("NOTIFY_SOCKET", address.sun_path, 1);
