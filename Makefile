@@ -173,7 +173,10 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/btcf $(DESTDIR)$(NGINX_MODULES_DIR)/ngx_http_btcf_module.so
 	rm -rf $(DESTDIR)$(PREFIX)/share/btcf
 
-.PHONY: clean help
+.PHONY: clean help print-libraries
+print-libraries:
+	@echo $(LDLIBS)
+
 clean:
 	rm -rf $(BUILD)
 

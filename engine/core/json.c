@@ -124,12 +124,12 @@ void json_text_len(struct json *json, const char *text, size_t len)
 void json_text(struct json *json, const char *text)
 {
     if (text == NULL)
-        json_null(json);
+        json_none(json);
     else
         json_text_len(json, text, strlen(text));
 }
 
-void json_integer(struct json *json, int64_t value)
+void json_i64(struct json *json, int64_t value)
 {
     before_value(json);
     strbuf_printf(json->buf, "%lld", (long long)value);
@@ -141,7 +141,7 @@ void json_number(struct json *json, double value, int decimals)
 
     assert(decimals >= 0 && decimals <= 17);
     if (!isfinite(value)) {
-        json_null(json);
+        json_none(json);
         return;
     }
     int len = snprintf(text, sizeof text, "%.*f", decimals, value);
@@ -161,7 +161,7 @@ void json_number_significant(struct json *json, double value, int digits)
 {
     assert(digits >= 1 && digits <= 17);
     if (!isfinite(value)) {
-        json_null(json);
+        json_none(json);
         return;
     }
     before_value(json);
@@ -174,7 +174,7 @@ void json_bool(struct json *json, bool value)
     strbuf_add_text(json->buf, value ? "true" : "false");
 }
 
-void json_null(struct json *json)
+void json_none(struct json *json)
 {
     before_value(json);
     strbuf_add_text(json->buf, "null");

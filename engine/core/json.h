@@ -36,16 +36,16 @@ void json_key(struct json *json, const char *key);
 /* NULL text is null. Bytes that are not UTF-8 are replaced by U+FFFD. */
 void json_text(struct json *json, const char *text);
 void json_text_len(struct json *json, const char *text, size_t len);
-void json_integer(struct json *json, int64_t value);
+void json_i64(struct json *json, int64_t value);
 /* Fixed `decimals` (0..17) with trailing zeros removed but for one digit: 2 -> 61234.5; never an exponent. */
 void json_number(struct json *json, double value, int decimals);
 /* Shortest of up to `digits` significant digits (1..17); may use an exponent. */
 void json_number_significant(struct json *json, double value, int digits);
 void json_bool(struct json *json, bool value);
-void json_null(struct json *json);
+void json_none(struct json *json);
 /* A ready piece of JSON, taken as it is. */
 void json_raw(struct json *json, const char *text, size_t len);
-/* RFC 3339 UTC with milliseconds left out when zero; see core/clock.h. 0 is a valid time; use json_null for none. */
+/* RFC 3339 UTC with milliseconds left out when zero; see core/clock.h. 0 is a valid time; use json_none for none. */
 void json_time(struct json *json, int64_t unix_ms);
 
 #endif

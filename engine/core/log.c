@@ -94,7 +94,7 @@ static void render_json(struct strbuf *line, enum log_level level, const char *e
     json_key(&json, "role");
     json_text(&json, state.role);
     json_key(&json, "pid");
-    json_integer(&json, getpid());
+    json_i64(&json, getpid());
     json_key(&json, "event");
     json_text(&json, event);
     if (kind != NULL) {
@@ -109,7 +109,7 @@ static void render_json(struct strbuf *line, enum log_level level, const char *e
     }
     if (state.lost_count > 0) {
         json_key(&json, "lost_lines");
-        json_integer(&json, (int64_t)state.lost_count);
+        json_i64(&json, (int64_t)state.lost_count);
     }
     json_key(&json, "message");
     json_text(&json, text);

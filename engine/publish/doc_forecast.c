@@ -46,7 +46,7 @@ void doc_forecast_render(const struct forecast_page *page, bool stale, struct st
     json_key(&json, "horizon");
     json_text(&json, horizon_name(page->forecast->horizon_s));
     json_key(&json, "horizon_s");
-    json_integer(&json, page->forecast->horizon_s);
+    json_i64(&json, page->forecast->horizon_s);
     render_times(&json, page);
     render_curve(&json, page);
     render_model(&json, page);
@@ -169,7 +169,7 @@ static void render_model(struct json *json, const struct forecast_page *page)
     json_close(json, '}');
     json_key(json, "baseline");
     if (page->baseline == NULL) {
-        json_null(json);
+        json_none(json);
         return;
     }
     json_open(json, '{');
@@ -187,12 +187,12 @@ static void render_skill(struct json *json, const struct accuracy_view *accuracy
     json_open(json, '{');
     json_key(json, "crps_vs_baseline");
     if (accuracy == NULL)
-        json_null(json);
+        json_none(json);
     else
         json_number(json, accuracy->skill, 5);
     json_key(json, "interval_95");
     if (accuracy == NULL) {
-        json_null(json);
+        json_none(json);
     } else {
         json_open(json, '[');
         json_number(json, accuracy->skill_low, 5);
@@ -201,14 +201,14 @@ static void render_skill(struct json *json, const struct accuracy_view *accuracy
     }
     json_key(json, "window");
     if (accuracy == NULL) {
-        json_null(json);
+        json_none(json);
     } else {
         char window[32];
         snprintf(window, sizeof(window), "%lldd", (long long)(accuracy->window_s * MS_PER_S / MS_PER_DAY));
         json_text(json, window);
     }
     json_key(json, "n");
-    json_integer(json, accuracy == NULL ? 0 : accuracy->n);
+    json_i64(json, accuracy == NULL ? 0 : accuracy->n);
     json_key(json, "n_effective");
     json_number(json, accuracy == NULL ? 0 : accuracy->n_effective, 1);
     json_close(json, '}');
@@ -221,7 +221,7 @@ static void render_coverage(struct json *json, const struct accuracy_view *accur
     for (size_t i = 0; i < VIEW_INTERVAL_COUNT; i++) {
         json_key(json, parts_interval_table[i].name);
         if (accuracy == NULL)
-            json_null(json);
+            json_none(json);
         else
             json_number(json, accuracy->coverage[i], 4);
     }
@@ -233,7 +233,7 @@ static void render_ledger(struct json *json, const struct batch_view *batch)
     json_key(json, "ledger");
     json_open(json, '{');
     json_key(json, "seq");
-    json_integer(json, batch->ledger_seq);
+    json_i64(json, batch->ledger_seq);
     json_key(json, "hash");
     json_text(json, batch->ledger_hash);
     json_close(json, '}');

@@ -52,7 +52,7 @@ void doc_price_render(const struct feed *feed, const struct price_view *price, c
     if (price->price > 0)
         json_number(&json, price->price, PRICE_DECIMALS);
     else
-        json_null(&json);
+        json_none(&json);
     parts_time(&json, "at", price->at);
     json_key(&json, "method");
     json_text(&json, price->is_consensus ? "median of last prices" : "close of the newest 1h candle");
@@ -155,11 +155,11 @@ static void render_candle(struct json *json, const struct candle_view *candle, i
     json_key(json, "is_filled");
     json_bool(json, candle->is_filled);
     json_key(json, "revision");
-    json_integer(json, candle->revision);
+    json_i64(json, candle->revision);
     json_key(json, "source");
     json_text(json, candle->source);
     json_key(json, "source_count");
-    json_integer(json, candle->source_count);
+    json_i64(json, candle->source_count);
     json_key(json, "quote");
     json_text(json, candle->quote);
     json_key(json, "spread");

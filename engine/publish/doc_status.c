@@ -109,7 +109,7 @@ void doc_accuracy_render(const struct feed *feed, const struct accuracy_view *li
             updated_wall_ms = lines[i].updated_wall_ms;
     parts_time(&json, "updated_at", updated_wall_ms);
     json_key(&json, "window_days");
-    json_integer(&json, count > 0 ? lines[0].window_s * MS_PER_S / MS_PER_DAY : 0);
+    json_i64(&json, count > 0 ? lines[0].window_s * MS_PER_S / MS_PER_DAY : 0);
     json_key(&json, "horizons");
     json_open(&json, '{');
     for (size_t h = 0; h < HORIZON_COUNT; h++) {
@@ -148,7 +148,7 @@ void doc_quality_render(const struct feed *feed, const struct quality_view *inte
             json_number(&json, (double)(quality->present - quality->filled) / (double)quality->expected,
                         SHARE_DECIMALS);
         else
-            json_null(&json);
+            json_none(&json);
         number(&json, "spread_max", quality->spread_max, 6);
         number(&json, "spread_mean", quality->spread_mean, 6);
         json_close(&json, '}');
@@ -259,7 +259,7 @@ static void render_line(struct json *json, const struct accuracy_view *line)
     json_key(json, "pit");
     json_open(json, '[');
     for (size_t i = 0; i < VIEW_PIT_BINS; i++)
-        json_integer(json, (int64_t)line->pit[i]);
+        json_i64(json, (int64_t)line->pit[i]);
     json_close(json, ']');
     number(json, "median_error", line->median_error, CRPS_DECIMALS);
     number(json, "mase", line->mase, SHARE_DECIMALS);
@@ -283,7 +283,7 @@ static void number(struct json *json, const char *key, double value, int decimal
 static void integer(struct json *json, const char *key, int64_t value)
 {
     json_key(json, key);
-    json_integer(json, value);
+    json_i64(json, value);
 }
 
 static void text(struct json *json, const char *key, const char *value)

@@ -97,7 +97,7 @@ void parts_time(struct json *json, const char *key, int64_t unix_ms)
 {
     json_key(json, key);
     if (unix_ms == 0)
-        json_null(json);
+        json_none(json);
     else
         json_time(json, unix_ms);
 }

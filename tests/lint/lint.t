@@ -129,6 +129,18 @@ subtest 'layout' => sub {
         '--style=file:.clang-format', plant('brace.c', "int f(void) {\n    return 0;\n}\n"));
 };
 
+subtest 'symbols' => sub {
+    my $build = $ENV{BUILD} // 'build';
+    my ($status, $libraries) = run('make', '-s', 'print-libraries');
+    my @check = ('perl', 'tests/lint/symbols.pl');
+    passes('the library builds', 'make', '-s', "$build/libbtcf.a");
+    passes('no function of ours hides one of a library', @check, "$build/libbtcf.a", split ' ', $libraries);
+
+    my $planted = plant('planted.c', "int json_null(void);\nint json_null(void)\n{\n    return 0;\n}\n");
+    passes('a planted function compiles', 'gcc', '-c', '-o', "$scratch/planted.o", $planted);
+    catches('a name of jansson', qr/json_null: ours and of libjansson/, @check, "$scratch/planted.o", '-ljansson');
+};
+
 subtest 'scripts' => sub {
     passes('shellcheck has nothing to say of shell scripts', 'shellcheck', @scripts);
     catches('an unquoted expansion', qr/SC2086/, 'shellcheck', plant('bad.sh', qq(#!/bin/sh\nx="a b"\nls \$x\n)));
