@@ -103,6 +103,12 @@ int ledger_append(struct db *db, struct arena *arena, int64_t batch_id, int64_t 
     return 0;
 }
 
+void ledger_data_hash(const double *closes, size_t count, char hex[DIGEST_HEX_SIZE])
+{
+    struct digest digest = digest_sha256(closes, count * sizeof(*closes));
+    digest_to_hex(&digest, hex);
+}
+
 int ledger_verify(struct db *db, const char *feed, struct ledger_report *report)
 {
     struct arena *arena = arena_create("ledger.verify", VERIFY_ARENA_BYTES);

@@ -54,6 +54,9 @@ void ledger_entry_seal(const char *feed, struct ledger_entry *entry);
 int ledger_append(struct db *db, struct arena *arena, int64_t batch_id, int64_t wall_ms,
                   struct ledger_entry *entry) BTCF_MUST_CHECK;
 
+/* Hex SHA-256 of the closes that a batch was computed from: their little-endian doubles, oldest first. */
+void ledger_data_hash(const double *closes, size_t count, char hex[DIGEST_HEX_SIZE]);
+
 struct ledger_report {
     int64_t entries, forecasts; /* that were checked and are right */
     char head[DIGEST_HEX_SIZE];

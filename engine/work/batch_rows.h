@@ -1,0 +1,35 @@
+/* Storing an issue: one row in batch, one per forecast, and which of them is served. */
+#ifndef WORK_BATCH_ROWS_H
+#define WORK_BATCH_ROWS_H
+
+#include "core/base.h"
+#include "eval/issue.h"
+
+struct db;
+
+struct batch_row {
+    const char *feed, *release, *sources, *data_hash;
+    int64_t issued_at, created_wall_ms;
+    bool degraded;
+};
+
+/* Did a batch of this feed and origin get stored? And what was served last at a horizon? */
+int batch_exists(struct db *db, struct arena *arena, const char *feed, int64_t issued_at,
+                 bool *exists) BTCF_MUST_CHECK;
+int batch_last_was_ensemble(struct db *db, struct arena *arena, const char *feed, int64_t horizon_s,
+                            bool *was_ensemble) BTCF_MUST_CHECK;
+
+/* At horizons_s[i], serves_ensemble[i]: the ensemble, else the baseline; when the chosen one could not be made, the
+ * other. */
+struct batch_choice {
+    const int64_t *horizons_s;
+    const bool *serves_ensemble;
+    size_t count;
+};
+
+/* Inserts the batch with its forecasts, in the caller's transaction. E_INPUT when a horizon has neither ensemble
+ * nor baseline. */
+int batch_save(struct db *db, const struct batch_row *row, const struct issue *issue,
+               const struct batch_choice *choice, int64_t *batch_id) BTCF_MUST_CHECK;
+
+#endif

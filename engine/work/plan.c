@@ -1,0 +1,134 @@
+/* What is due? Compares what the tables hold with what they should hold and adds the difference as jobs.
+ *
+ * forecast      the newest 1h close of the served feed has no batch yet
+ * score         a target time has passed whose candle is known, and its score is missing
+ * walk_forward  a feed has its first batch and this release has not scored its past yet
+ *
+ * Closes that were missed are not made up for: a forecast issued after its target has begun to be known is no forecast.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/clock.h"
+#include "core/err.h"
+#include "market/candles.h"
+#include "market/feed.h"
+#include "store/db.h"
+#include "work/history.h"
+#include "work/score_rows.h"
+#include "work/work.h"
+
+#define PRIORITY_FORECAST 10
+#define PRIORITY_SCORE 0
+/* A close older than this is not forecast from any more: an hour of market time, and a minute of wall time for
+ * feeds that run fast. */
+#define CLOSE_AGE_MAX_MS MS_PER_HOUR
+#define CLOSE_AGE_WALL_MS (INT64_C(60) * MS_PER_S)
+
+/* Index: unique (feed, issued_at). */
+static const char SQL_LAST_BATCH[] = "SELECT coalesce(max(issued_at), 0) FROM batch WHERE feed = $1";
+static const char SQL_WALKED[] = "SELECT 1 FROM job WHERE kind = 'walk_forward' AND unique_key = $1";
+
+static int plan_forecast(struct db *db, struct arena *arena, const struct feed *feed, int64_t now_wall_ms);
+static int plan_score(struct db *db, struct arena *arena, const struct feed *feed, int64_t now_wall_ms);
+static int plan_walk_forward(struct db *db, struct arena *arena, const struct feed *feed, int64_t now_wall_ms);
+static int last_batch(struct db *db, struct arena *arena, const struct feed *feed, int64_t *issued_at);
+
+int work_plan(struct db *db, struct arena *arena, const struct settings *settings, const char *lane,
+              int64_t now_wall_ms)
+{
+    struct feed feed;
+    if (feed_load_active(db, settings->symbol, &feed) < 0) {
+        if (err_kind() != E_MISSING)
+            return err_wrap("while planning");
+        err_clear();
+        return 0;
+    }
+    if (strcmp(lane, "heavy") == 0 && settings->walk_forward_days > 0)
+        return plan_walk_forward(db, arena, &feed, now_wall_ms);
+    if (strcmp(lane, "fast") != 0)
+        return 0;
+    if (plan_forecast(db, arena, &feed, now_wall_ms) < 0)
+        return -1;
+    return plan_score(db, arena, &feed, now_wall_ms);
+}
+
+static int plan_forecast(struct db *db, struct arena *arena, const struct feed *feed, int64_t now_wall_ms)
+{
+    int64_t close_ms, issued_at;
+    if (candles_last_close_ms(db, feed->name, HISTORY_STEP_S, &close_ms) < 0)
+        return err_wrap("while planning forecasts");
+    if (close_ms == INT64_MIN || close_ms < feed->begin_ms)
+        return 0;
+    int64_t age_ms = feed_market_ms(feed, now_wall_ms) - close_ms;
+    if (age_ms > CLOSE_AGE_MAX_MS + (int64_t)((double)CLOSE_AGE_WALL_MS * feed->speed))
+        return 0;
+    if (last_batch(db, arena, feed, &issued_at) < 0 || issued_at >= close_ms)
+        return issued_at >= close_ms ? 0 : err_wrap("while planning forecasts");
+
+    struct job_request request = {
+        .kind = "forecast",
+        .lane = "fast",
+        .priority = PRIORITY_FORECAST,
+        .unique_key = arena_printf(arena, "%s@%" PRId64, feed->name, close_ms),
+        .payload = arena_printf(arena, "{\"feed\":\"%s\",\"issued_at\":%" PRId64 "}", feed->name, close_ms),
+    };
+    return queue_add(db, &request, now_wall_ms, NULL);
+}
+
+static int plan_score(struct db *db, struct arena *arena, const struct feed *feed, int64_t now_wall_ms)
+{
+    int64_t close_ms, forecast_id;
+    if (candles_last_close_ms(db, feed->name, HISTORY_STEP_S, &close_ms) < 0)
+        return err_wrap("while planning scores");
+    if (close_ms == INT64_MIN)
+        return 0;
+    if (score_rows_first_due(db, arena, feed->name, close_ms, &forecast_id) < 0)
+        return err_wrap("while planning scores");
+    if (forecast_id == 0)
+        return 0;
+    /* The key moves on with the close and with what is left, so a run that did part of the work is followed by another
+     * while one that failed for good is not repeated until the next close. */
+    struct job_request request = {
+        .kind = "score",
+        .lane = "fast",
+        .priority = PRIORITY_SCORE,
+        .unique_key = arena_printf(arena, "%s@%" PRId64 "+%" PRId64, feed->name, close_ms, forecast_id),
+        .payload = arena_printf(arena, "{\"feed\":\"%s\"}", feed->name),
+    };
+    return queue_add(db, &request, now_wall_ms, NULL);
+}
+
+static int plan_walk_forward(struct db *db, struct arena *arena, const struct feed *feed, int64_t now_wall_ms)
+{
+    int64_t issued_at;
+    struct db_rows rows;
+    const char *key = arena_printf(arena, "%s %s", feed->name, BTCF_VERSION);
+    if (db_query(db, arena, SQL_WALKED, &rows, DB_TEXT(key), DB_END) < 0)
+        return err_wrap("while planning the walk-forward");
+    if (rows.count > 0)
+        return 0;
+    if (last_batch(db, arena, feed, &issued_at) < 0)
+        return err_wrap("while planning the walk-forward");
+    if (issued_at == 0)
+        return 0;
+    int64_t begin_ms = feed->begin_ms == INT64_MIN ? issued_at : feed->begin_ms;
+    struct job_request request = {
+        .kind = "walk_forward",
+        .lane = "heavy",
+        .unique_key = key,
+        .payload = arena_printf(arena, "{\"feed\":\"%s\",\"begin\":%" PRId64 "}", feed->name, begin_ms),
+    };
+    return queue_add(db, &request, now_wall_ms, NULL);
+}
+
+static int last_batch(struct db *db, struct arena *arena, const struct feed *feed, int64_t *issued_at)
+{
+    struct db_rows rows;
+    *issued_at = 0;
+    if (db_query(db, arena, SQL_LAST_BATCH, &rows, DB_TEXT(feed->name), DB_END) < 0)
+        return err_wrap("while looking for the newest batch of %s", feed->name);
+    *issued_at = db_i64(&rows, 0, 0);
+    return 0;
+}

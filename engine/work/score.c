@@ -1,0 +1,96 @@
+/* Job "score": every forecast whose target has passed meets its truth. Then the scoreboard is brought up to date.
+ *
+ * One page of scores is one transaction, so a run that dies half way has done half the work; the next run finds the
+ * rest. A run ends after SCORE_PAGES_MAX pages: whatever is left is planned again.
+ */
+#include "core/arena.h"
+#include "core/clock.h"
+#include "core/err.h"
+#include "core/log.h"
+#include "market/candles.h"
+#include "store/db.h"
+#include "work/accuracy.h"
+#include "work/history.h"
+#include "work/score_rows.h"
+#include "work/work.h"
+
+#define SCORE_PAGES_MAX 16
+
+static const char SQL_NOTIFY[] = "SELECT pg_notify('" WORK_CHANNEL_SCORE "', '')";
+
+static int score_page(struct work *work, const char *feed, int64_t close_ms, size_t *count);
+static int score_all(const struct score_due *due, size_t count, int64_t *ids, struct scored *scored);
+static int finish(struct work *work, const char *feed);
+
+int work_score(struct work *work)
+{
+    const char *feed;
+    int64_t close_ms;
+    if (payload_text(work, "feed", &feed) < 0)
+        return -1;
+    if (candles_last_close_ms(work->db, feed, HISTORY_STEP_S, &close_ms) < 0)
+        return err_wrap("while scoring %s", feed);
+
+    size_t total = 0;
+    for (int page = 0; page < SCORE_PAGES_MAX; page++) {
+        size_t count = 0;
+        if (score_page(work, feed, close_ms, &count) < 0)
+            return err_wrap("while scoring %s", feed);
+        total += count;
+        work->beat(work->ctx);
+        if (count < SCORE_PAGE_MAX)
+            break;
+    }
+    if (finish(work, feed) < 0)
+        return err_wrap("while finishing the scores of %s", feed);
+    log_info("score.stored", "%zu forecasts of %s met their truth", total, feed);
+    return 0;
+}
+
+static int score_page(struct work *work, const char *feed, int64_t close_ms, size_t *count)
+{
+    struct score_due *due;
+    if (score_rows_load_due(work->db, work->arena, feed, close_ms, &due, count) < 0)
+        return -1;
+    if (*count == 0)
+        return 0;
+    int64_t *ids = arena_array(work->arena, *count, sizeof(*ids));
+    struct scored *scored = arena_array(work->arena, *count, sizeof(*scored));
+    if (score_all(due, *count, ids, scored) < 0)
+        return -1;
+    if (db_begin(work->db) < 0)
+        return -1;
+    if (queue_guard(work->db, work->job) < 0 ||
+        score_rows_save_live(work->db, ids, scored, *count, clock_wall_ms()) < 0 || db_commit(work->db) < 0) {
+        db_rollback(work->db);
+        return -1;
+    }
+    return 0;
+}
+
+static int score_all(const struct score_due *due, size_t count, int64_t *ids, struct scored *scored)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct score baseline;
+        ids[i] = due[i].forecast_id;
+        scored[i].actual = due[i].actual;
+        if (score_make(due[i].price, due[i].origin_price, due[i].actual, &scored[i].score) < 0 ||
+            score_make(due[i].baseline, due[i].origin_price, due[i].actual, &baseline) < 0)
+            return err_wrap("while scoring forecast %lld", (long long)due[i].forecast_id);
+        scored[i].crps_baseline = baseline.crps;
+    }
+    return 0;
+}
+
+/* The scoreboard and the end of the job, together. */
+static int finish(struct work *work, const char *feed)
+{
+    if (db_begin(work->db) < 0)
+        return -1;
+    if (accuracy_refresh(work, feed) < 0 || queue_complete(work->db, work->job, clock_wall_ms()) < 0 ||
+        db_exec(work->db, SQL_NOTIFY, NULL, DB_END) < 0 || db_commit(work->db) < 0) {
+        db_rollback(work->db);
+        return -1;
+    }
+    return 0;
+}

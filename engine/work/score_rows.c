@@ -1,0 +1,177 @@
+/* Scoring goes on where it stopped: by ascending target, from a day before the newest target that was scored. The day is
+ * for forecasts that were stored late; without a starting point every look would visit every forecast ever made.
+ *
+ * Rows are written by the hundred: arrays in, one INSERT .. SELECT FROM unnest(..). Ids and times are below 2^53 and so
+ * survive the trip as doubles.
+ */
+#include "work/score_rows.h"
+
+#include <math.h>
+
+#include "core/arena.h"
+#include "core/clock.h"
+#include "core/err.h"
+#include "eval/issue.h"
+#include "store/db.h"
+#include "work/history.h"
+
+#define DUE_BODY                                                                                                          \
+    " FROM forecast f JOIN forecast b ON b.batch_id = f.batch_id AND b.horizon_s = f.horizon_s AND b.method = 'baseline'" \
+    " LEFT JOIN score s ON s.forecast_id = f.id"                                                                          \
+    " WHERE f.feed = $1 AND f.target_at <= $2 AND s.id IS NULL AND f.target_at >="                                        \
+    " coalesce((SELECT max(target_at) FROM score WHERE feed = $1 AND origin = 'live'), 0) - 86400000"
+
+/* Columns: as struct score_due. Indexes: forecast_due, score_due, score's unique forecast_id, candle's primary key. */
+static const char SQL_DUE[] =
+    "SELECT f.id, f.origin_price, c.close, f.quantiles, b.quantiles"
+    " FROM (SELECT f.id, f.target_at, b.id AS baseline_id" DUE_BODY " ORDER BY f.target_at, f.id LIMIT 512) due"
+    " JOIN forecast f ON f.id = due.id JOIN forecast b ON b.id = due.baseline_id"
+    " JOIN LATERAL (SELECT close FROM candle WHERE feed = $1 AND interval_s = $3 AND open_time <="
+    "  due.target_at - $3::bigint * 1000 ORDER BY open_time DESC LIMIT 1) c ON true"
+    " ORDER BY due.target_at, due.id";
+static const char SQL_FIRST_DUE[] = "SELECT f.id" DUE_BODY " ORDER BY f.target_at, f.id LIMIT 1";
+
+/* Arrays: forecast id, actual, crps, crps of the baseline, covered, pit, median error. */
+static const char SQL_SAVE_LIVE[] =
+    "INSERT INTO score (forecast_id, feed, model, served, horizon_s, issued_at, target_at, origin_price, actual, crps,"
+    " crps_baseline, covered, pit, median_error, origin, release, scored_wall_ms)"
+    " SELECT f.id, f.feed, f.model, f.served, f.horizon_s, f.issued_at, f.target_at, f.origin_price, u.actual, u.crps,"
+    " u.crps_baseline, u.covered::integer, u.pit, u.median_error, 'live', b.release, $8"
+    " FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[])"
+    " AS u (id, actual, crps, crps_baseline, covered, pit, median_error)"
+    " JOIN forecast f ON f.id = u.id::bigint JOIN batch b ON b.id = f.batch_id ON CONFLICT DO NOTHING";
+/* The same arrays, the first one being issued_at, then origin prices; then feed, model, horizon, wall time, release. */
+static const char SQL_SAVE_WALK_FORWARD[] =
+    "INSERT INTO score (feed, model, served, horizon_s, issued_at, target_at, origin_price, actual, crps, crps_baseline,"
+    " covered, pit, median_error, origin, release, scored_wall_ms)"
+    " SELECT $9, $10, false, $11, u.issued_at::bigint, u.issued_at::bigint + $11::bigint * 1000, u.origin_price,"
+    " u.actual, u.crps, u.crps_baseline, u.covered::integer, u.pit, u.median_error, 'walk_forward', $13, $12"
+    " FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[],"
+    " $8::float8[]) AS u (issued_at, actual, crps, crps_baseline, covered, pit, median_error, origin_price)"
+    " ON CONFLICT DO NOTHING";
+
+/* Columns: origin n sum sum_squares. Index: score_window. */
+static const char SQL_SUMS[] =
+    "SELECT origin, count(*), coalesce(sum(crps_baseline - crps), 0),"
+    " coalesce(sum((crps_baseline - crps) ^ 2), 0) FROM score"
+    " WHERE feed = $1 AND horizon_s = $2 AND model = $3 AND target_at > $4 GROUP BY origin";
+
+/* The arrays of one INSERT. */
+struct columns {
+    double actual[SCORE_PAGE_MAX], crps[SCORE_PAGE_MAX], crps_baseline[SCORE_PAGE_MAX], covered[SCORE_PAGE_MAX],
+        pit[SCORE_PAGE_MAX], median_error[SCORE_PAGE_MAX], key[SCORE_PAGE_MAX];
+};
+
+static int fill_columns(struct columns *columns, const int64_t *keys, const struct scored *scored, size_t count);
+static int read_curve(const struct db_rows *rows, size_t i, size_t column, double price[QUANTILE_COUNT]);
+
+int score_rows_load_due(struct db *db, struct arena *arena, const char *feed, int64_t close_ms,
+                        struct score_due **due, size_t *count)
+{
+    struct db_rows rows;
+    if (db_query(db, arena, SQL_DUE, &rows, DB_TEXT(feed), DB_I64(close_ms), DB_I64(HISTORY_STEP_S), DB_END) < 0)
+        return err_wrap("while looking for due forecasts of %s", feed);
+    *count = rows.count;
+    *due = arena_array(arena, rows.count + 1, sizeof(**due));
+    for (size_t i = 0; i < rows.count; i++) {
+        struct score_due *row = &(*due)[i];
+        row->forecast_id = db_i64(&rows, i, 0);
+        row->origin_price = db_f64(&rows, i, 1);
+        row->actual = db_f64(&rows, i, 2);
+        if (read_curve(&rows, i, 3, row->price) < 0 || read_curve(&rows, i, 4, row->baseline) < 0)
+            return err_wrap("while reading forecast %lld", (long long)row->forecast_id);
+    }
+    return 0;
+}
+
+int score_rows_first_due(struct db *db, struct arena *arena, const char *feed, int64_t close_ms, int64_t *forecast_id)
+{
+    struct db_rows rows;
+    if (db_query(db, arena, SQL_FIRST_DUE, &rows, DB_TEXT(feed), DB_I64(close_ms), DB_END) < 0)
+        return err_wrap("while looking for due forecasts of %s", feed);
+    *forecast_id = rows.count > 0 ? db_i64(&rows, 0, 0) : 0;
+    return 0;
+}
+
+int score_rows_save_live(struct db *db, const int64_t *ids, const struct scored *scored, size_t count,
+                         int64_t wall_ms)
+{
+    struct columns columns;
+    if (fill_columns(&columns, ids, scored, count) < 0)
+        return -1;
+    if (db_exec(db, SQL_SAVE_LIVE, NULL, DB_F64_ARRAY(columns.key, count), DB_F64_ARRAY(columns.actual, count),
+                DB_F64_ARRAY(columns.crps, count), DB_F64_ARRAY(columns.crps_baseline, count),
+                DB_F64_ARRAY(columns.covered, count), DB_F64_ARRAY(columns.pit, count),
+                DB_F64_ARRAY(columns.median_error, count), DB_I64(wall_ms), DB_END) < 0)
+        return err_wrap("while storing %zu scores", count);
+    return 0;
+}
+
+int score_rows_save_walk_forward(struct db *db, const struct score_group *group, int64_t wall_ms)
+{
+    struct columns columns;
+    size_t count = group->count;
+    if (fill_columns(&columns, group->issued_at, group->scored, count) < 0)
+        return -1;
+    if (db_exec(db, SQL_SAVE_WALK_FORWARD, NULL, DB_F64_ARRAY(columns.key, count),
+                DB_F64_ARRAY(columns.actual, count), DB_F64_ARRAY(columns.crps, count),
+                DB_F64_ARRAY(columns.crps_baseline, count), DB_F64_ARRAY(columns.covered, count),
+                DB_F64_ARRAY(columns.pit, count), DB_F64_ARRAY(columns.median_error, count),
+                DB_F64_ARRAY(group->origin_price, count), DB_TEXT(group->feed), DB_TEXT(group->model),
+                DB_I64(group->horizon_s), DB_I64(wall_ms), DB_TEXT(BTCF_VERSION), DB_END) < 0)
+        return err_wrap("while storing %zu walk-forward scores", count);
+    return 0;
+}
+
+int score_rows_sums(struct db *db, struct arena *arena, const char *feed, int64_t horizon_s, int64_t since_ms,
+                    struct serve_sums *sums)
+{
+    struct db_rows rows;
+    double n_effective = 0;
+    *sums = (struct serve_sums){.overlap = 1};
+    if (db_query(db, arena, SQL_SUMS, &rows, DB_TEXT(feed), DB_I64(horizon_s), DB_TEXT(ISSUE_ENSEMBLE),
+                 DB_I64(since_ms), DB_END) < 0)
+        return err_wrap("while summing the scores of %s", feed);
+    for (size_t i = 0; i < rows.count; i++) {
+        int64_t n = db_i64(&rows, i, 1);
+        sums->n += (size_t)n;
+        sums->sum += db_f64(&rows, i, 2);
+        sums->sum_squares += db_f64(&rows, i, 3);
+        n_effective += (double)n / score_overlap(db_text(&rows, i, 0), horizon_s);
+    }
+    if (sums->n > 0)
+        sums->overlap = (double)sums->n / n_effective;
+    return 0;
+}
+
+double score_overlap(const char *origin, int64_t horizon_s)
+{
+    double stride_s = origin[0] == 'w' ? WALK_STRIDE_S : ISSUE_STRIDE_S;
+    return fmax(1, (double)horizon_s / stride_s);
+}
+
+static int fill_columns(struct columns *columns, const int64_t *keys, const struct scored *scored, size_t count)
+{
+    if (count > SCORE_PAGE_MAX)
+        return err_set(E_LIMIT, "%zu scores at once, more than %d", count, SCORE_PAGE_MAX);
+    for (size_t i = 0; i < count; i++) {
+        columns->key[i] = (double)keys[i];
+        columns->actual[i] = scored[i].actual;
+        columns->crps[i] = scored[i].score.crps;
+        columns->crps_baseline[i] = scored[i].crps_baseline;
+        columns->covered[i] = (double)scored[i].score.covered;
+        columns->pit[i] = scored[i].score.pit;
+        columns->median_error[i] = scored[i].score.median_error;
+    }
+    return 0;
+}
+
+static int read_curve(const struct db_rows *rows, size_t i, size_t column, double price[QUANTILE_COUNT])
+{
+    size_t count;
+    if (db_f64_array(rows, i, column, price, QUANTILE_COUNT, &count) < 0)
+        return -1;
+    if (count != QUANTILE_COUNT)
+        return err_set(E_CORRUPT, "a curve has %zu quantiles instead of %d", count, QUANTILE_COUNT);
+    return 0;
+}
