@@ -209,13 +209,13 @@ int issue_make(struct arena *arena, const struct series *hourly, const struct is
     struct series bars;
     bool has_bars = false;
 
+    *issue = (struct issue){.origin_ms = hourly->end_ms};
     if (check_options(options, hourly->step_ms) < 0)
         return -1;
     size_t results_max = options->horizon_count * (model_count() + 1);
-    *issue = (struct issue){.origin_ms = hourly->end_ms,
-                            .origin_price = hourly->close[hourly->count - 1],
-                            .forecasts = arena_array(arena, results_max, sizeof *issue->forecasts),
-                            .refusals = arena_array(arena, results_max, sizeof *issue->refusals)};
+    issue->origin_price = hourly->close[hourly->count - 1];
+    issue->forecasts = arena_array(arena, results_max, sizeof *issue->forecasts);
+    issue->refusals = arena_array(arena, results_max, sizeof *issue->refusals);
     for (size_t h = 0; h < options->horizon_count; h++) {
         struct bench bench = {arena, options, hourly, options->horizons_s[h], issue};
 

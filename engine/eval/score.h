@@ -11,6 +11,7 @@
 
 /* The central intervals whose coverage is counted, and their bits in `covered`. */
 #define SCORE_INTERVAL_COUNT 4
+#define SCORE_INTERVAL_90 2                                      /* index of the 90% one */
 extern const double score_interval_levels[SCORE_INTERVAL_COUNT]; /* .5 .8 .9 .95 */
 /* Indices of an interval's two ends in a curve. */
 extern const size_t score_interval_ends[SCORE_INTERVAL_COUNT][2];

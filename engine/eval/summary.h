@@ -17,9 +17,9 @@
 struct summary_row {
     double crps, crps_baseline; /* percent of the origin price */
     double pit;
-    double median_error, move; /* percent, signed */
-    double width_90;           /* 0 when not known */
-    unsigned covered;          /* as in struct score */
+    double median_error, move;          /* percent, signed */
+    double width_90, width_90_baseline; /* of the 90% interval, percent; 0 when not known */
+    unsigned covered;                   /* as in struct score */
 };
 
 struct interval {
@@ -37,7 +37,7 @@ struct summary {
     double coverage[SCORE_INTERVAL_COUNT];
     struct interval coverage_95[SCORE_INTERVAL_COUNT]; /* Clopper-Pearson on n_effective */
     double coverage_error;                             /* mean |measured - nominal| */
-    double width_90;                                   /* mean */
+    double width_90, width_90_baseline;                /* means */
     size_t pit_bins[SUMMARY_PIT_BINS];
     double pit_ks_p;     /* Kolmogorov-Smirnov, mean over non-overlapping subsamples */
     double mase;         /* mean |median error| / mean |move| */

@@ -36,7 +36,7 @@ static double autocovariance(const double *values, size_t count, double mean, si
 
 double mean_variance_overlapping(const double *values, size_t count, double overlap)
 {
-    size_t lag_max = (size_t)fmax(LAG_PER_OVERLAP * overlap, cbrt((double)count));
+    size_t lag_max = (size_t)fmax(LAG_PER_OVERLAP * overlap, pow((double)count, 1.0 / 3.0));
     double mean = mean_of(values, count), variance = autocovariance(values, count, mean, 0);
 
     for (size_t lag = 1; lag <= lag_max && lag < count; lag++) {
