@@ -107,11 +107,11 @@ static void walk_init(struct walk *walk, const struct backtest_plan *plan, const
 
     *walk = (struct walk){.plan = plan, .sink = sink, .arena = arena_create("backtest", ARENA_MAX)};
     walk->own_models[count++] = ISSUE_BASELINE; /* scores need it; a name twice does no harm */
-    for (size_t i = 0; i < plan->model_count; i++)
+    for (size_t i = 0; i < plan->model_count; i++) {
+        walk->own_models[count++] = plan->models[i];
         if (strcmp(plan->models[i], ISSUE_ENSEMBLE) == 0 && ensemble_needs_bars(plan))
             walk->bar_models[0] = ISSUE_ENSEMBLE;
-        else
-            walk->own_models[count++] = plan->models[i];
+    }
 }
 
 static bool is_requested(const struct backtest_plan *plan, const char *model)
@@ -134,7 +134,8 @@ static void issue_part(const struct walk *walk, const struct series *known, cons
 
 static const struct issue_forecast *find_forecast(const struct walk *walk, const char *model, int64_t horizon_s)
 {
-    bool on_bars = strcmp(model, ISSUE_ENSEMBLE) == 0 && walk->bar_models[0] != NULL;
+    bool on_bars =
+        walk->bar_models[0] != NULL && strcmp(model, ISSUE_ENSEMBLE) == 0 && horizon_s >= ISSUE_BARS_FROM_S;
 
     return issue_find(on_bars ? &walk->bars : &walk->own, model, horizon_s);
 }
@@ -179,26 +180,46 @@ static int emit_horizon(const struct walk *walk, size_t count, struct backtest_r
     return 0;
 }
 
+/* The horizons that have an actual at this origin. */
+static size_t known_horizons(const struct backtest_plan *plan, int64_t origin_ms)
+{
+    size_t count = 0;
+
+    while (count < plan->horizon_count && origin_ms + plan->horizons_s[count] * MS <= plan->series->end_ms)
+        count++;
+    return count;
+}
+
+/* The ensemble at the long ones among the horizons, as it is served. */
+static void issue_bars(struct walk *walk, const struct series *known, struct issue_options options)
+{
+    while (options.horizon_count > 0 && options.horizons_s[0] < ISSUE_BARS_FROM_S) {
+        options.horizons_s++;
+        options.horizon_count--;
+    }
+    options.models = walk->bar_models;
+    options.own_steps = false;
+    walk->bars = (struct issue){0};
+    if (options.horizon_count > 0)
+        issue_part(walk, known, &options, &walk->bars);
+}
+
 static int walk_origin(struct walk *walk, size_t origin)
 {
     const struct backtest_plan *plan = walk->plan;
     int64_t origin_ms = first_origin_ms(plan) + (int64_t)origin * plan->step_ms;
     size_t count = series_count_at(plan->series, origin_ms);
     struct series known = series_head(plan->series, count);
-    struct issue_options options = {.horizons_s = plan->horizons_s, .seed = plan->seed};
+    struct issue_options options = {.horizons_s = plan->horizons_s,
+                                    .horizon_count = known_horizons(plan, origin_ms),
+                                    .models = walk->own_models,
+                                    .own_steps = true,
+                                    .seed = plan->seed};
 
     arena_reset(walk->arena);
-    while (options.horizon_count < plan->horizon_count &&
-           origin_ms + plan->horizons_s[options.horizon_count] * MS <= plan->series->end_ms)
-        options.horizon_count++;
-    options.models = walk->own_models;
-    options.own_steps = true;
     issue_part(walk, &known, &options, &walk->own);
-    if (walk->bar_models[0] != NULL) {
-        options.models = walk->bar_models;
-        options.own_steps = false;
-        issue_part(walk, &known, &options, &walk->bars);
-    }
+    if (walk->bar_models[0] != NULL)
+        issue_bars(walk, &known, options);
     struct backtest_row row = {
         .origin = origin, .origin_ms = origin_ms, .origin_price = known.close[known.count - 1]};
     for (; row.horizon < options.horizon_count; row.horizon++)

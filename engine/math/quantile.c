@@ -40,23 +40,35 @@ static double median_of_three(double a, double b, double c)
     return c < low ? low : c > high ? high : c;
 }
 
-/* Hoare's partition: afterwards values[0..cut-1] <= pivot <= values[cut..count-1] and 0 < cut < count. */
-static size_t partition(double *values, size_t count)
+/* Moves the values below the pivot to the front (Lomuto's scheme, written without a branch on the data: random values
+ * would mispredict every second one). Returns how many there are. */
+static size_t partition_below(double *values, size_t count, double pivot)
 {
-    double pivot = median_of_three(values[0], values[count / 2], values[count - 1]);
-    size_t left = 0, right = count - 1;
+    size_t cut = 0;
 
-    for (;;) {
-        while (values[left] < pivot)
-            left++;
-        while (values[right] > pivot)
-            right--;
-        if (left >= right)
-            return left > 0 ? left : 1;
-        double swap = values[left];
-        values[left++] = values[right];
-        values[right--] = swap;
+    for (size_t i = 0; i < count; i++) {
+        double value = values[i];
+
+        values[i] = values[cut];
+        values[cut] = value;
+        cut += value < pivot;
     }
+    return cut;
+}
+
+/* The same for values not above the pivot. */
+static size_t partition_upto(double *values, size_t count, double pivot)
+{
+    size_t cut = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        double value = values[i];
+
+        values[i] = values[cut];
+        values[cut] = value;
+        cut += value <= pivot;
+    }
+    return cut;
 }
 
 /* Part of the values that begins at rank `base`, and the ranks wanted in it, ascending. */
@@ -66,6 +78,30 @@ struct part {
     const size_t *ranks;
     size_t rank_count;
 };
+
+/* Drops the first `count` values of the part and the ranks in them. */
+static struct part part_after(struct part part, size_t count)
+{
+    while (part.rank_count > 0 && part.ranks[0] < part.base + count) {
+        part.ranks++;
+        part.rank_count--;
+    }
+    part.values += count;
+    part.base += count;
+    part.count -= count;
+    return part;
+}
+
+static struct part part_before(struct part part, size_t count)
+{
+    size_t ranks = 0;
+
+    while (ranks < part.rank_count && part.ranks[ranks] < part.base + count)
+        ranks++;
+    part.count = count;
+    part.rank_count = ranks;
+    return part;
+}
 
 static void select_ranks(struct part part, int depth)
 {
@@ -78,15 +114,13 @@ static void select_ranks(struct part part, int depth)
             qsort(part.values, part.count, sizeof *part.values, compare_doubles);
             return;
         }
-        size_t cut = partition(part.values, part.count), below = 0;
-        while (below < part.rank_count && part.ranks[below] < part.base + cut)
-            below++;
-        select_ranks((struct part){part.values, part.base, cut, part.ranks, below}, depth);
-        part.values += cut;
-        part.base += cut;
-        part.count -= cut;
-        part.ranks += below;
-        part.rank_count -= below;
+        double pivot = median_of_three(part.values[0], part.values[part.count / 2], part.values[part.count - 1]);
+        size_t cut = partition_below(part.values, part.count, pivot);
+        if (cut > 0)
+            select_ranks(part_before(part, cut), depth);
+        else /* the pivot is the least: its equals, all in place now, are done with */
+            cut = partition_upto(part.values, part.count, pivot);
+        part = part_after(part, cut);
     }
 }
 
