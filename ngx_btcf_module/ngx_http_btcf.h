@@ -1,0 +1,265 @@
+
+/*
+ * What the files of the module share: configuration, request context, a
+ * worker's copy of a document, and the prototypes between siblings.
+ *
+ * Rules that every file keeps:
+ *   - configuration is immutable after the merge: request code holds it
+ *     through const pointers only;
+ *   - what belongs to one request lives in its context, which is found again
+ *     after an internal redirect;
+ *   - only ngx_http_btcf_segment.c looks into the segment; everybody else
+ *     gets private copies from it, valid while a reference is held.
+ */
+
+
+#ifndef _NGX_HTTP_BTCF_H_INCLUDED_
+#define _NGX_HTTP_BTCF_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "shm/btcf_abi.h"
+#include "shm/edge.h"
+#include "shm/reader.h"
+
+
+#define NGX_HTTP_BTCF_VERSION       "0.1.0"
+
+#define NGX_HTTP_BTCF_HORIZONS      8
+#define NGX_HTTP_BTCF_DOCS_MAX      (NGX_HTTP_BTCF_HORIZONS + 1)
+
+#define NGX_HTTP_BTCF_ID_LEN        32
+#define NGX_HTTP_BTCF_ID_MAX        64
+#define NGX_HTTP_BTCF_TRACE_LEN     55
+#define NGX_HTTP_BTCF_TAG_LEN       sizeof("\"0123456789abcdef-gz\"")
+#define NGX_HTTP_BTCF_DATE_LEN                                               \
+    sizeof("Mon, 28 Sep 1970 06:00:00 GMT")
+
+/* what Retry-After says when nothing better is known, in seconds */
+#define NGX_HTTP_BTCF_RETRY_AFTER   5
+
+/* max-age of a document that never goes stale, in seconds */
+#define NGX_HTTP_BTCF_TIMELESS_AGE  60
+
+/* btcf_stale */
+#define NGX_HTTP_BTCF_STALE_SERVE   0
+#define NGX_HTTP_BTCF_STALE_ERROR   1
+
+/* route of a location that names none: decided by what it serves */
+#define NGX_HTTP_BTCF_ROUTE_UNSET   BTCF_METRIC_ROUTES
+
+
+#if (nginx_version >= 1023000)
+#define ngx_http_btcf_last_header(h)  (h)->next = NULL
+#else
+#define ngx_http_btcf_last_header(h)
+#endif
+
+
+/* outcome of a look-up, $btcf_doc */
+
+typedef enum {
+    NGX_HTTP_BTCF_DOC_NONE = 0,
+    NGX_HTTP_BTCF_DOC_FRESH,
+    NGX_HTTP_BTCF_DOC_STALE,
+    NGX_HTTP_BTCF_DOC_EXPIRED,
+    NGX_HTTP_BTCF_DOC_ABSENT
+} ngx_http_btcf_outcome_e;
+
+
+/* errors with a meaning of their own; anything else goes by its status */
+
+typedef enum {
+    NGX_HTTP_BTCF_UNKNOWN_PARAMETER = 0,
+    NGX_HTTP_BTCF_INVALID_PARAMETER,
+    NGX_HTTP_BTCF_FORECAST_EXPIRED,
+    NGX_HTTP_BTCF_FORECAST_STALE,
+    NGX_HTTP_BTCF_NO_DATA,
+    NGX_HTTP_BTCF_NOT_READY,
+    NGX_HTTP_BTCF_UPSTREAM,
+    NGX_HTTP_BTCF_SUBREQUEST
+} ngx_http_btcf_problem_e;
+
+
+typedef struct {
+    ngx_str_t                   shm_dir;
+    ngx_str_t                   segment;    /* path of pub, with a NUL */
+
+    /* set by the master before it forks, on a mapping that all share */
+    struct btcf_edge            edge;
+    struct btcf_metric_block   *metrics;
+} ngx_http_btcf_main_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                  problem;
+    ngx_flag_t                  request_id;
+    ngx_flag_t                  subrequests;
+    ngx_uint_t                  stale;
+    ngx_uint_t                  route;
+    ngx_flag_t                  expected;   /* btcf_document expected */
+} ngx_http_btcf_loc_conf_t;
+
+
+/* one body as it goes out, with the tag that names exactly these bytes */
+
+typedef struct {
+    ngx_str_t                   body;       /* len 0: there is none */
+    ngx_str_t                   etag;
+} ngx_http_btcf_body_t;
+
+
+/*
+ * A worker's private copy of one version of a document. It is freed when the
+ * last request that refers to it has gone, so its buffers may wait for a slow
+ * client as long as they like.
+ */
+
+typedef struct {
+    ngx_uint_t                  refs;
+    uint64_t                    gen;
+    int64_t                     stale_at_ms;    /* wall clock, 0: never */
+    int64_t                     expires_at_ms;
+    int64_t                     published_ms;
+    ngx_uint_t                  doc_class;
+    ngx_uint_t                  retired;        /* unsigned  retired:1; */
+
+    ngx_str_t                   type;
+    time_t                      modified[2];    /* [stale] */
+    ngx_str_t                   last_modified[2];
+    ngx_http_btcf_body_t        body[2][2];     /* [stale][gzip] */
+
+    u_char                      dates[2][NGX_HTTP_BTCF_DATE_LEN];
+    u_char                      tags[2][2][NGX_HTTP_BTCF_TAG_LEN];
+    u_char                      bytes[1];       /* the bodies */
+} ngx_http_btcf_doc_t;
+
+
+typedef struct ngx_http_btcf_problem_s  ngx_http_btcf_problem_t;
+
+
+typedef struct {
+    ngx_str_t                       request_id;
+    ngx_str_t                       traceparent;
+    const ngx_http_btcf_problem_t  *problem;
+    ngx_str_t                       detail;
+    ngx_str_t                       page;       /* rendered problem */
+    ngx_http_btcf_doc_t            *docs[NGX_HTTP_BTCF_DOCS_MAX];
+    ngx_uint_t                      ndocs;
+    ngx_uint_t                      route;
+    uint64_t                        generation;
+    ngx_http_btcf_outcome_e         outcome;
+    uint64_t                        started_us; /* 0: not by our handler */
+    u_char                          id[NGX_HTTP_BTCF_ID_LEN];
+    u_char                          trace[NGX_HTTP_BTCF_TRACE_LEN];
+
+    unsigned                        traced:1;   /* the client sent a trace */
+    unsigned                        identified:1;
+    unsigned                        page_sent:1;
+} ngx_http_btcf_ctx_t;
+
+
+/* what a content handler has decided to send */
+
+typedef struct {
+    ngx_str_t                   type;
+    ngx_str_t                   etag;
+    ngx_str_t                   last_modified;
+    time_t                      modified;
+    time_t                      max_age;
+    ngx_str_t                  *parts;
+    ngx_uint_t                  nparts;
+    ngx_uint_t                  gzip;           /* unsigned  gzip:1; */
+} ngx_http_btcf_answer_t;
+
+
+typedef struct {
+    ngx_uint_t                  attached;       /* unsigned  attached:1; */
+    ngx_uint_t                  beating;        /* unsigned  beating:1; */
+    uint64_t                    epoch;
+    uint64_t                    health;
+} ngx_http_btcf_segment_state_t;
+
+
+/* _segment */
+
+ngx_int_t ngx_http_btcf_segment_init(ngx_cycle_t *cycle,
+    const ngx_http_btcf_main_conf_t *mcf);
+void ngx_http_btcf_segment_exit(void);
+/* the current copy of a document, borrowed until the next call; or NULL */
+ngx_http_btcf_doc_t *ngx_http_btcf_segment_doc(const ngx_str_t *key);
+void ngx_http_btcf_segment_state(ngx_http_btcf_segment_state_t *state);
+void ngx_http_btcf_doc_unref(ngx_http_btcf_doc_t *doc);
+
+/* _document */
+
+ngx_int_t ngx_http_btcf_document_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_btcf_begin(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t **ctxp);
+ngx_http_btcf_outcome_e ngx_http_btcf_doc_outcome(
+    const ngx_http_btcf_doc_t *doc, int64_t now_ms);
+ngx_int_t ngx_http_btcf_serve(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx, ngx_http_btcf_doc_t *doc);
+ngx_int_t ngx_http_btcf_answer(ngx_http_request_t *r,
+    const ngx_http_btcf_answer_t *answer);
+ngx_int_t ngx_http_btcf_hold(ngx_http_btcf_ctx_t *ctx,
+    ngx_http_btcf_doc_t *doc);
+time_t ngx_http_btcf_max_age(const ngx_http_btcf_doc_t *doc, int64_t now_ms);
+ngx_int_t ngx_http_btcf_no_data(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
+ngx_int_t ngx_http_btcf_send_text(ngx_http_request_t *r, ngx_str_t *type,
+    ngx_str_t *text);
+ngx_int_t ngx_http_btcf_add_header(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_str_t *value);
+
+/* _forecasts */
+
+extern const ngx_str_t  ngx_http_btcf_forecast_keys[NGX_HTTP_BTCF_HORIZONS];
+ngx_int_t ngx_http_btcf_forecasts_handler(ngx_http_request_t *r);
+
+/* _conditional */
+
+ngx_uint_t ngx_http_btcf_accepts_gzip(ngx_http_request_t *r);
+/* NGX_OK: send it; or NGX_HTTP_NOT_MODIFIED, NGX_HTTP_PRECONDITION_FAILED */
+ngx_int_t ngx_http_btcf_conditional(ngx_http_request_t *r,
+    const ngx_http_btcf_answer_t *answer);
+
+/* _request */
+
+ngx_http_btcf_ctx_t *ngx_http_btcf_find_ctx(ngx_http_request_t *r);
+ngx_http_btcf_ctx_t *ngx_http_btcf_get_ctx(ngx_http_request_t *r);
+void ngx_http_btcf_identify(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx);
+void ngx_http_btcf_trace(ngx_http_btcf_ctx_t *ctx);
+ngx_int_t ngx_http_btcf_id_init(ngx_cycle_t *cycle);
+int64_t ngx_http_btcf_now_ms(void);
+uint64_t ngx_http_btcf_now_us(void);
+
+/* _problem */
+
+ngx_int_t ngx_http_btcf_problem_init(ngx_conf_t *cf);
+/* leaves the problem with the request; returns its status */
+ngx_int_t ngx_http_btcf_problem(ngx_http_request_t *r,
+    ngx_http_btcf_problem_e problem, const ngx_str_t *detail);
+ngx_str_t ngx_http_btcf_problem_code(const ngx_http_btcf_ctx_t *ctx);
+
+/* _health, _metrics, _meter, _variable */
+
+ngx_int_t ngx_http_btcf_live_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_btcf_ready_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_btcf_metrics_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_btcf_meter_open(ngx_cycle_t *cycle,
+    ngx_http_btcf_main_conf_t *mcf);
+struct btcf_metric_block *ngx_http_btcf_meter_block(
+    const ngx_http_btcf_main_conf_t *mcf);
+ngx_int_t ngx_http_btcf_meter_handler(ngx_http_request_t *r);
+enum btcf_route ngx_http_btcf_route(ngx_http_request_t *r);
+ngx_int_t ngx_http_btcf_add_variables(ngx_conf_t *cf);
+
+
+extern ngx_module_t  ngx_http_btcf_module;
+
+
+#endif /* _NGX_HTTP_BTCF_H_INCLUDED_ */

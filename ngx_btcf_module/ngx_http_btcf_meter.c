@@ -1,0 +1,201 @@
+
+/*
+ * Log phase: counts every request into this process's block of `edge`.
+ *
+ * A block has one writer, so counting needs no locked instruction. Blocks go
+ * by process slot: after a reload the draining and the new worker share a
+ * worker number, never a slot. A worker that takes over a slot goes on with
+ * its counters, so the sums only grow, through reloads and crashes.
+ *
+ * The file is made by the master of every configuration cycle, and belongs to
+ * that cycle's pool. When it cannot be (no such directory), an anonymous
+ * mapping takes its place: /metrics still counts, only the engine cannot see.
+ */
+
+
+#include "ngx_http_btcf.h"
+
+#include <sys/mman.h>
+
+
+#define NGX_HTTP_BTCF_METRICS_SIZE                                            \
+    (BTCF_METRIC_BLOCKS * sizeof(struct btcf_metric_block))
+
+
+static void ngx_http_btcf_meter_close(void *data);
+static ngx_uint_t ngx_http_btcf_meter_bucket(uint64_t us);
+static void ngx_http_btcf_meter_outcome(struct btcf_metric_block *block,
+    ngx_http_btcf_outcome_e outcome);
+
+
+ngx_int_t
+ngx_http_btcf_meter_open(ngx_cycle_t *cycle, ngx_http_btcf_main_conf_t *mcf)
+{
+    void                *p;
+    enum btcf_attach     why;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cycle->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    why = btcf_edge_open(&mcf->edge, (char *) mcf->shm_dir.data,
+                         NGX_HTTP_BTCF_VERSION);
+
+    if (why == BTCF_ATTACH_OK) {
+        mcf->metrics = mcf->edge.metrics;
+
+    } else {
+        ngx_log_error(NGX_LOG_WARN, cycle->log,
+                      why == BTCF_ATTACH_SYSTEM ? ngx_errno : 0,
+                      "btcf: \"%V/" BTCF_EDGE_FILE "\" cannot be used: %s;"
+                      " counting without the engine",
+                      &mcf->shm_dir, btcf_attach_text(why));
+
+        p = mmap(NULL, NGX_HTTP_BTCF_METRICS_SIZE, PROT_READ|PROT_WRITE,
+                 MAP_SHARED|MAP_ANONYMOUS, -1, 0);
+
+        if (p == MAP_FAILED) {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                          "btcf: mmap() failed");
+            return NGX_ERROR;
+        }
+
+        mcf->metrics = p;
+    }
+
+    cln->handler = ngx_http_btcf_meter_close;
+    cln->data = mcf;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_btcf_meter_close(void *data)
+{
+    ngx_http_btcf_main_conf_t *mcf = data;
+
+    if (mcf->edge.base) {
+        btcf_edge_close(&mcf->edge);
+
+    } else if (mcf->metrics) {
+        (void) munmap(mcf->metrics, NGX_HTTP_BTCF_METRICS_SIZE);
+    }
+
+    mcf->metrics = NULL;
+}
+
+
+/* More processes than blocks: the last block is shared, and may lose a few. */
+
+struct btcf_metric_block *
+ngx_http_btcf_meter_block(const ngx_http_btcf_main_conf_t *mcf)
+{
+    return &mcf->metrics[ngx_min(ngx_process_slot, BTCF_METRIC_BLOCKS - 1)];
+}
+
+
+ngx_int_t
+ngx_http_btcf_meter_handler(ngx_http_request_t *r)
+{
+    uint64_t                          us;
+    enum btcf_route                   route;
+    ngx_time_t                       *tp;
+    ngx_msec_int_t                    ms;
+    ngx_http_btcf_ctx_t              *ctx;
+    struct btcf_metric_block         *block;
+    const ngx_http_btcf_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_btcf_module);
+    block = ngx_http_btcf_meter_block(mcf);
+    ctx = ngx_http_btcf_find_ctx(r);
+    route = ngx_http_btcf_route(r);
+
+    if (ctx && ctx->started_us) {
+        us = ngx_http_btcf_now_us() - ctx->started_us;
+
+    } else {
+        tp = ngx_timeofday();
+        ms = (ngx_msec_int_t) ((tp->sec - r->start_sec) * 1000
+                               + (ngx_msec_int_t) (tp->msec - r->start_msec));
+        us = (uint64_t) ngx_max(ms, 0) * 1000;
+    }
+
+    btcf_count(&block->requests[route][btcf_status_index(
+                   r->err_status ? (uint32_t) r->err_status
+                                 : (uint32_t) r->headers_out.status)], 1);
+    btcf_count(&block->latency[route][ngx_http_btcf_meter_bucket(us)], 1);
+    btcf_count(&block->latency_sum_us[route], us);
+    btcf_count(&block->bytes_sent[route], (uint64_t) r->connection->sent);
+
+    if (ctx && ctx->outcome != NGX_HTTP_BTCF_DOC_NONE) {
+        ngx_http_btcf_meter_outcome(block, ctx->outcome);
+    }
+
+    return NGX_OK;
+}
+
+
+/* What the request was about: what served it knows best, then the location. */
+
+enum btcf_route
+ngx_http_btcf_route(ngx_http_request_t *r)
+{
+    ngx_http_btcf_ctx_t             *ctx;
+    const ngx_http_btcf_loc_conf_t  *lcf;
+
+    ctx = ngx_http_btcf_find_ctx(r);
+
+    if (ctx && ctx->route < BTCF_METRIC_ROUTES) {
+        return (enum btcf_route) ctx->route;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+
+    if (lcf->route < BTCF_METRIC_ROUTES) {
+        return (enum btcf_route) lcf->route;
+    }
+
+    return BTCF_ROUTE_OTHER;
+}
+
+
+static ngx_uint_t
+ngx_http_btcf_meter_bucket(uint64_t us)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < BTCF_METRIC_BUCKETS - 1; i++) {
+        if (us <= btcf_latency_bounds_us[i]) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+static void
+ngx_http_btcf_meter_outcome(struct btcf_metric_block *block,
+    ngx_http_btcf_outcome_e outcome)
+{
+    switch (outcome) {
+
+    case NGX_HTTP_BTCF_DOC_FRESH:
+        btcf_count(&block->doc_fresh, 1);
+        break;
+
+    case NGX_HTTP_BTCF_DOC_STALE:
+        btcf_count(&block->doc_stale, 1);
+        break;
+
+    case NGX_HTTP_BTCF_DOC_EXPIRED:
+        btcf_count(&block->doc_expired, 1);
+        break;
+
+    default:
+        btcf_count(&block->doc_absent, 1);
+    }
+}

@@ -1,0 +1,386 @@
+
+/*
+ * Table of contents: which directives there are, what they inherit, and where
+ * the module hangs in nginx. No logic: each entry names the file that has it.
+ *
+ * docs/DIRECTIVES.md documents the table below; t/ checks that the two agree.
+ */
+
+
+#include "ngx_http_btcf.h"
+
+
+static void *ngx_http_btcf_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_btcf_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_btcf_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_btcf_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_http_btcf_set_document(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_btcf_set_handler(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_btcf_set_health(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_http_btcf_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_btcf_init_module(ngx_cycle_t *cycle);
+static ngx_int_t ngx_http_btcf_init_process(ngx_cycle_t *cycle);
+static void ngx_http_btcf_exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_conf_enum_t  ngx_http_btcf_stale_modes[] = {
+    { ngx_string("serve"), NGX_HTTP_BTCF_STALE_SERVE },
+    { ngx_string("error"), NGX_HTTP_BTCF_STALE_ERROR },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_btcf_routes[] = {
+    { ngx_string("forecast"), BTCF_ROUTE_FORECAST },
+    { ngx_string("market"), BTCF_ROUTE_MARKET },
+    { ngx_string("status"), BTCF_ROUTE_STATUS },
+    { ngx_string("static"), BTCF_ROUTE_STATIC },
+    { ngx_string("control"), BTCF_ROUTE_CONTROL },
+    { ngx_string("other"), BTCF_ROUTE_OTHER },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_command_t  ngx_http_btcf_commands[] = {
+
+    { ngx_string("btcf_shm_dir"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_btcf_main_conf_t, shm_dir),
+      NULL },
+
+    { ngx_string("btcf_document"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_btcf_set_document,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("btcf_forecasts"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_btcf_set_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_btcf_forecasts_handler },
+
+    { ngx_string("btcf_health"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_btcf_set_health,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("btcf_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_btcf_set_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_btcf_metrics_handler },
+
+    { ngx_string("btcf_problem"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, problem),
+      NULL },
+
+    { ngx_string("btcf_request_id"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, request_id),
+      NULL },
+
+    { ngx_string("btcf_route"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, route),
+      ngx_http_btcf_routes },
+
+    { ngx_string("btcf_stale"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, stale),
+      ngx_http_btcf_stale_modes },
+
+    { ngx_string("btcf_subrequests"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, subrequests),
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_btcf_module_ctx = {
+    ngx_http_btcf_add_variables,           /* preconfiguration */
+    ngx_http_btcf_init,                    /* postconfiguration */
+
+    ngx_http_btcf_create_main_conf,        /* create main configuration */
+    ngx_http_btcf_init_main_conf,          /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_btcf_create_loc_conf,         /* create location configuration */
+    ngx_http_btcf_merge_loc_conf           /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_btcf_module = {
+    NGX_MODULE_V1,
+    &ngx_http_btcf_module_ctx,             /* module context */
+    ngx_http_btcf_commands,                /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    ngx_http_btcf_init_module,             /* init module */
+    ngx_http_btcf_init_process,            /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_btcf_exit_process,            /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static void *
+ngx_http_btcf_create_main_conf(ngx_conf_t *cf)
+{
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->shm_dir = { 0, NULL };
+     *     conf->segment = { 0, NULL };
+     *     conf->edge = { 0 };
+     *     conf->metrics = NULL;
+     */
+
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_btcf_main_conf_t));
+}
+
+
+static char *
+ngx_http_btcf_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_btcf_main_conf_t *mcf = conf;
+
+    size_t  size;
+
+    if (mcf->shm_dir.data == NULL) {
+        ngx_str_set(&mcf->shm_dir, "/run/btcf");
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &mcf->shm_dir, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    size = mcf->shm_dir.len + sizeof("/" BTCF_PUB_FILE);
+
+    mcf->segment.data = ngx_pnalloc(cf->pool, size);
+    if (mcf->segment.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->segment.len = ngx_sprintf(mcf->segment.data, "%V/" BTCF_PUB_FILE "%Z",
+                                   &mcf->shm_dir)
+                       - mcf->segment.data - 1;
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_btcf_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_btcf_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_btcf_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->expected = 0;
+     */
+
+    conf->problem = NGX_CONF_UNSET;
+    conf->request_id = NGX_CONF_UNSET;
+    conf->subrequests = NGX_CONF_UNSET;
+    conf->stale = NGX_CONF_UNSET_UINT;
+    conf->route = NGX_CONF_UNSET_UINT;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_btcf_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_btcf_loc_conf_t *prev = parent;
+    ngx_http_btcf_loc_conf_t *conf = child;
+
+    ngx_conf_merge_value(conf->problem, prev->problem, 0);
+    ngx_conf_merge_value(conf->request_id, prev->request_id, 0);
+    ngx_conf_merge_value(conf->subrequests, prev->subrequests, 0);
+    ngx_conf_merge_uint_value(conf->stale, prev->stale,
+                              NGX_HTTP_BTCF_STALE_SERVE);
+    ngx_conf_merge_uint_value(conf->route, prev->route,
+                              NGX_HTTP_BTCF_ROUTE_UNSET);
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_btcf_set_document(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_btcf_loc_conf_t *lcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2) {
+        if (ngx_strcmp(value[1].data, "expected") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[1]);
+            return NGX_CONF_ERROR;
+        }
+
+        lcf->expected = 1;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "conflicts with another handler of this location";
+    }
+
+    clcf->handler = ngx_http_btcf_document_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_btcf_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "conflicts with another handler of this location";
+    }
+
+    clcf->handler = (ngx_http_handler_pt) cmd->post;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_btcf_set_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    value = cf->args->elts;
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "conflicts with another handler of this location";
+    }
+
+    if (ngx_strcmp(value[1].data, "live") == 0) {
+        clcf->handler = ngx_http_btcf_live_handler;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "ready") == 0) {
+        clcf->handler = ngx_http_btcf_ready_handler;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                       &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_btcf_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_btcf_meter_handler;
+
+    return ngx_http_btcf_problem_init(cf);
+}
+
+
+/* The master, before it forks; but `nginx -t` must leave no trace. */
+
+static ngx_int_t
+ngx_http_btcf_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_btcf_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_btcf_module);
+
+    if (mcf == NULL || ngx_test_config) {
+        return NGX_OK;
+    }
+
+    return ngx_http_btcf_meter_open(cycle, mcf);
+}
+
+
+static ngx_int_t
+ngx_http_btcf_init_process(ngx_cycle_t *cycle)
+{
+    const ngx_http_btcf_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_btcf_module);
+
+    if (mcf == NULL
+        || (ngx_process != NGX_PROCESS_WORKER
+            && ngx_process != NGX_PROCESS_SINGLE))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_btcf_id_init(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_btcf_segment_init(cycle, mcf);
+}
+
+
+static void
+ngx_http_btcf_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_btcf_segment_exit();
+}

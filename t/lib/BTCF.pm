@@ -1,0 +1,463 @@
+package BTCF;
+
+# Real nginx for tests: one server of its own per test file, on free loopback ports, over a segment that a small C
+# program publishes with the engine's own writer (tests/lib/segment.c).
+#
+#     use BTCF;
+#     my $seg = segment();                                   # a publisher; $seg->do({...}) and helpers below
+#     my $t = nginx(routes => '...', ...)                    # starts nginx; `config_fails` tests refusals
+#     my $res = get($t, '/v1/forecasts/1d', 'If-None-Match' => '"x"');
+#     is($res->{status}, 304);
+#     finish();                                              # stops all, looks into the logs, done_testing
+#
+# finish() fails the test on any [alert], [crit] or [emerg] line that the test did not announce with expect_log(), and
+# on any sanitizer report. Nothing here sleeps for a fixed time and hopes: wait_for() polls a condition to a deadline.
+#
+# Environment: BTCF_NGINX another nginx binary (with the module linked in: the sanitizer build), BTCF_MODULE another
+# module file, BTCF_H2=1 requests over HTTP/2 without TLS, BTCF_KEEP=1 keeps the folder.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use Exporter qw(import);
+use File::Basename qw(dirname);
+use File::Temp qw(tempdir);
+use IO::Select;
+use IO::Socket::INET;
+use IPC::Open2 qw(open2);
+use JSON::PP ();
+use POSIX qw(:sys_wait_h);
+use Socket qw(IPPROTO_TCP TCP_NODELAY);
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+our @EXPORT = qw(
+    segment nginx config_fails get head_of request raw raw_talk read_responses wait_for finish expect_log over_h2
+    forecast_docs json slurp spew workers_of error_log access_log root_dir temp_dir stop_nginx rss_kb free_port
+);
+
+my $ROOT = abs_path(dirname(__FILE__) . '/../..');
+my $BUILD = $ENV{BUILD} || 'build';
+$BUILD = "$ROOT/$BUILD" if $BUILD !~ m{^/};
+my $DEADLINE_S = 20;
+
+my $dir;
+my (@servers, @publishers, @expected);
+my $finished = 0;
+
+$SIG{PIPE} = 'IGNORE';
+
+sub root_dir { return $ROOT }
+sub json { return JSON::PP->new->utf8->decode($_[0]) }
+sub over_h2 { return $ENV{BTCF_H2} ? 1 : 0 }
+
+# On tmpfs, because the segment lives there.
+sub temp_dir {
+    if (!$dir) {
+        $dir = tempdir('btcf-t-XXXXXX', DIR => '/dev/shm', CLEANUP => !$ENV{BTCF_KEEP});
+        chmod 0755, $dir;
+        mkdir "$dir/$_" for qw(shm tmp);
+    }
+    return $dir;
+}
+
+sub slurp {
+    my ($path) = @_;
+    open(my $f, '<:raw', $path) or return '';
+    local $/;
+    my $text = <$f>;
+    return defined $text ? $text : '';
+}
+
+sub spew {
+    my ($path, $text) = @_;
+    open(my $f, '>:raw', $path) or die "$path: $!";
+    print $f $text;
+    close($f) or die "$path: $!";
+}
+
+# True as soon as the code returns true; false when the deadline passes first.
+sub wait_for(&;$) {
+    my ($condition, $seconds) = @_;
+    my $end = time + ($seconds || $DEADLINE_S);
+    while (1) {
+        my $value = $condition->();
+        return $value if $value;
+        return 0 if time > $end;
+        sleep 0.01;
+    }
+}
+
+sub free_port {
+    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "no free port: $!";
+    return $socket->sockport;
+}
+
+# ---- the publisher ------------------------------------------------------------------------------------------------
+
+my $segment_built;
+
+sub build_segment {
+    return if $segment_built++;
+    my $out = `make -s -C '$ROOT' '$BUILD/tests/lib/segment' BUILD='$BUILD' 2>&1`;
+    BAIL_OUT("cannot build tests/lib/segment.c: $out") if $?;
+}
+
+# A publisher with its file created, not yet live.
+sub segment {
+    my (%options) = @_;
+    my $self = publisher(%options);
+    $self->do({do => 'create', dir => $self->{dir}, %{$options{create} || {}}});
+    return $self;
+}
+
+sub publisher {
+    my (%options) = @_;
+    build_segment();
+    my $self = bless {dir => $options{dir} || temp_dir() . '/shm'}, 'BTCF::Segment';
+    $self->{pid} = open2($self->{out}, $self->{in}, "$BUILD/tests/lib/segment");
+    $self->{in}->autoflush(1);
+    push @publishers, $self;
+    return $self;
+}
+
+package BTCF::Segment;
+
+sub do {
+    my ($self, $command) = @_;
+    print {$self->{in}} JSON::PP->new->utf8->encode($command), "\n";
+    my $answer = readline($self->{out});
+    die "publisher ended\n" if !defined $answer;
+    die "publisher: $answer" if $answer ne "ok\n";
+}
+
+sub doc { my ($self, $key, %fields) = @_; $self->do({do => 'doc', key => $key, %fields}) }
+sub live { $_[0]->do({do => 'live'}) }
+sub beat { $_[0]->do({do => 'beat'}) }
+
+# As an engine that crashes: no word to anybody.
+sub kill {
+    my ($self) = @_;
+    return if !$self->{pid};
+    CORE::kill('KILL', $self->{pid});
+    waitpid($self->{pid}, 0);
+    $self->{pid} = 0;
+}
+
+# Without waiting for the answer; settle() takes it.
+sub send {
+    my ($self, $command) = @_;
+    print {$self->{in}} JSON::PP->new->utf8->encode($command), "\n";
+}
+
+sub settle {
+    my ($self) = @_;
+    my $answer = readline($self->{out});
+    die 'publisher: ' . (defined $answer ? $answer : 'ended') if !defined $answer || $answer ne "ok\n";
+}
+
+package BTCF;
+
+my @HORIZONS = qw(1h 4h 12h 1d 3d 7d 14d 30d);
+
+# All eight horizons and the list of them, as the publisher makes them. Options are fields of a document.
+sub forecast_docs {
+    my ($segment, %fields) = @_;
+    my (@fresh, @stale);
+    my $etag = $fields{etag} || 100;
+    for my $i (0 .. $#HORIZONS) {
+        my $fresh = qq({"id":"f$i","horizon":"$HORIZONS[$i]","stale":false});
+        (my $stale = $fresh) =~ s/false/true/;
+        push @fresh, $fresh;
+        push @stale, $stale;
+        $segment->doc("/v1/forecasts/$HORIZONS[$i]", class => 'forecast', stale_in => 60_000, expires_in => 120_000,
+            %fields, fresh => $fresh, stale => $stale, etag => $etag + $i);
+    }
+    $segment->doc('/v1/forecasts', class => 'forecast', stale_in => 60_000, expires_in => 120_000, %fields,
+        fresh => '{"forecasts":[' . join(',', @fresh) . ']}', stale => '{"forecasts":[' . join(',', @stale) . ']}',
+        etag => $etag + 50);
+}
+
+# ---- nginx --------------------------------------------------------------------------------------------------------
+
+sub nginx_binary { return $ENV{BTCF_NGINX} || '/usr/sbin/nginx' }
+
+sub module_line {
+    return '' if $ENV{BTCF_NGINX} && !$ENV{BTCF_MODULE};
+    my $module = $ENV{BTCF_MODULE} || "$BUILD/ngx_http_btcf_module.so";
+    BAIL_OUT("$module is not built: make module") if !-e $module;
+    return "load_module $module;";
+}
+
+# Options: routes (text of the server block; default: include of conf/routes.conf), http (more at http level), main,
+# workers, shm (folder), no_http_conf, log_level.
+sub config {
+    my ($self, %options) = @_;
+    my $dir = $self->{dir};
+    my $http2 = over_h2() ? ' http2' : '';
+    my $shm = $options{shm} || temp_dir() . '/shm';
+    my $routes = defined $options{routes} ? $options{routes} : "include $ROOT/conf/routes.conf;";
+    my $http_conf = $options{no_http_conf} ? '' : "include $ROOT/conf/http.conf; access_log $dir/access.log btcf;";
+    my $level = $options{log_level} || 'info';
+    return <<"EOC";
+@{[module_line()]}
+@{[$options{main} || '']}
+daemon off;
+@{[$> == 0 ? "user @{[scalar getpwuid($>)]};" : '']}
+worker_processes @{[$options{workers} || 1]};
+pid $dir/nginx.pid;
+error_log $dir/error.log $level;
+events { worker_connections 512; }
+http {
+    client_body_temp_path $dir/tmp/b; proxy_temp_path $dir/tmp/p; fastcgi_temp_path $dir/tmp/f;
+    scgi_temp_path $dir/tmp/s; uwsgi_temp_path $dir/tmp/u;
+    btcf_shm_dir $shm;
+    $http_conf
+    @{[$options{http} || '']}
+    server {
+        listen 127.0.0.1:$self->{port}$http2;
+        listen 127.0.0.1:$self->{plain};
+        @{[$options{server} || '']}
+        $routes
+    }
+}
+EOC
+}
+
+sub nginx {
+    my (%options) = @_;
+    my $self = {dir => temp_dir() . '/n' . scalar(@servers), port => free_port(), plain => free_port()};
+    mkdir $self->{dir};
+    mkdir "$self->{dir}/tmp";
+    push @servers, $self;
+    spew("$self->{dir}/nginx.conf", config($self, %options));
+    start($self);
+    return $self;
+}
+
+sub start {
+    my ($self) = @_;
+    my $dir = $self->{dir};
+    $self->{pid} = fork;
+    die "fork: $!" if !defined $self->{pid};
+    if ($self->{pid} == 0) {
+        $ENV{ASAN_OPTIONS} = "detect_leaks=1:log_path=$dir/asan:exitcode=99";
+        $ENV{UBSAN_OPTIONS} = "print_stacktrace=1:log_path=$dir/ubsan";
+        $ENV{LSAN_OPTIONS} = "suppressions=$ROOT/t/lib/lsan.supp:print_suppressions=0";
+        $ENV{MALLOC_PERTURB_} = 165;
+        open(STDERR, '>>', "$dir/stderr");
+        open(STDOUT, '>&', \*STDERR);
+        { exec(nginx_binary(), '-p', $dir, '-e', "$dir/error.log", '-c', "$dir/nginx.conf") };
+        POSIX::_exit(127);
+    }
+    wait_for { waitpid($self->{pid}, WNOHANG) > 0 or (-s "$dir/nginx.pid" and connects($self->{plain})) };
+    BAIL_OUT('nginx does not start: ' . slurp("$dir/stderr") . slurp("$dir/error.log")) if !connects($self->{plain});
+}
+
+sub connects {
+    my ($port) = @_;
+    return !!IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 2);
+}
+
+# `nginx -t` on a configuration: (exit status, output).
+sub config_fails {
+    my (%options) = @_;
+    my $self = {dir => temp_dir() . '/check', port => 1, plain => 2};
+    mkdir $self->{dir};
+    mkdir "$self->{dir}/tmp";
+    spew("$self->{dir}/nginx.conf", config($self, %options));
+    my $out = `ASAN_OPTIONS=detect_leaks=0 '@{[nginx_binary()]}' -t -p '$self->{dir}' -e '$self->{dir}/error.log' -c '$self->{dir}/nginx.conf' 2>&1`;
+    return ($? >> 8, $out);
+}
+
+sub stop_nginx {
+    my ($self, $signal) = @_;
+    return if !$self->{pid};
+    kill $signal || 'QUIT', $self->{pid};
+    my $gone = wait_for { waitpid($self->{pid}, WNOHANG) != 0 };
+    if (!$gone) {
+        fail('nginx ends when told to');
+        kill 'KILL', $self->{pid};
+        waitpid($self->{pid}, 0);
+    }
+    $self->{pid} = 0;
+}
+
+sub error_log { return slurp("$_[0]{dir}/error.log") }
+sub access_log { return map { json($_) } grep { /\S/ } split /\n/, slurp("$_[0]{dir}/access.log") }
+
+# Pids of the master's children that are workers.
+sub workers_of {
+    my ($self) = @_;
+    my @pids = split ' ', slurp("/proc/$self->{pid}/task/$self->{pid}/children");
+    return grep { slurp("/proc/$_/cmdline") =~ /worker process(?! is shutting down)/ } @pids;
+}
+
+sub rss_kb {
+    my ($pid) = @_;
+    return slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m ? $1 : 0;
+}
+
+# ---- HTTP ---------------------------------------------------------------------------------------------------------
+
+# Sends bytes as they are to the plain port; returns everything until the server closes, or $seconds pass.
+sub raw {
+    my ($self, $bytes, $seconds) = @_;
+    my $socket = raw_talk($self);
+    syswrite($socket, $bytes);
+    return drain($socket, $seconds || 5);
+}
+
+sub raw_talk {
+    my ($self) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{plain}) or die "connect: $!";
+    setsockopt($socket, IPPROTO_TCP, TCP_NODELAY, 1);
+    return $socket;
+}
+
+sub drain {
+    my ($socket, $seconds) = @_;
+    my $end = time + $seconds;
+    my $text = '';
+    my $select = IO::Select->new($socket);
+    while ((my $left = $end - time) > 0) {
+        next if !$select->can_read($left);
+        my $n = sysread($socket, my $bytes, 65536);
+        last if !$n;
+        $text .= $bytes;
+    }
+    return $text;
+}
+
+# Reads exactly @methods responses, one per method, from a connection; undef for one that did not come.
+sub read_responses {
+    my ($socket, @methods) = @_;
+    my ($buffer, @responses) = ('');
+    for my $method (@methods) {
+        my $response = read_one($socket, \$buffer, $method);
+        push @responses, $response;
+        last if !$response;
+    }
+    return @responses;
+}
+
+sub read_one {
+    my ($socket, $buffer, $method) = @_;
+    my $more = sub {
+        IO::Select->new($socket)->can_read($DEADLINE_S) or return 0;
+        my $n = sysread($socket, my $bytes, 65536);
+        $$buffer .= $bytes if $n;
+        return $n;
+    };
+    while ($$buffer !~ /\r\n\r\n/) {
+        $more->() or return undef;
+    }
+    my ($top) = $$buffer =~ /^(.*?\r\n\r\n)/s;
+    $$buffer = substr($$buffer, length $top);
+    my $response = parse_top($top);
+    my $length = $response->{headers}{'content-length'};
+    return $response if $method eq 'HEAD' || $response->{status} == 304 || !defined $length;
+    while (length $$buffer < $length) {
+        $more->() or return undef;
+    }
+    $response->{body} = substr($$buffer, 0, $length);
+    $$buffer = substr($$buffer, $length);
+    return $response;
+}
+
+# Headers by lower-case name; a repeated one is an array under `all`.
+sub parse_top {
+    my ($top) = @_;
+    my ($status_line, @lines) = split /\r\n/, $top;
+    my ($status) = $status_line =~ m{^HTTP/[\d.]+ (\d{3})};
+    my (%headers, %all);
+    for my $line (@lines) {
+        my ($name, $value) = $line =~ /^([^:]+):\s*(.*)$/ or next;
+        $headers{lc $name} = $value;
+        push @{$all{lc $name}}, $value;
+    }
+    return {status => $status || 0, line => $status_line, headers => \%headers, all => \%all, body => ''};
+}
+
+sub get { my ($self, $path, @headers) = @_; return request($self, 'GET', $path, @headers) }
+sub head_of { my ($self, $path, @headers) = @_; return request($self, 'HEAD', $path, @headers) }
+
+# One request on a connection of its own. Header "body" is the body.
+sub request {
+    my ($self, $method, $path, @headers) = @_;
+    return h2_request($self, $method, $path, @headers) if over_h2();
+    my ($text, $body) = ("$method $path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", '');
+    while (my ($name, $value) = splice @headers, 0, 2) {
+        if ($name eq 'body') {
+            $body = $value;
+            $text .= 'Content-Length: ' . length($value) . "\r\n";
+        } else {
+            $text .= "$name: $value\r\n";
+        }
+    }
+    my $socket = raw_talk($self);
+    syswrite($socket, "$text\r\n$body");
+    my ($response) = read_responses($socket, $method);
+    return $response || {status => 0, headers => {}, all => {}, body => ''};
+}
+
+sub h2_request {
+    my ($self, $method, $path, @headers) = @_;
+    my @command = ('curl', '-s', '-i', '--http2-prior-knowledge', '--max-time', 10, '--path-as-is');
+    push @command, $method eq 'HEAD' ? '-I' : ('-X', $method);
+    while (my ($name, $value) = splice @headers, 0, 2) {
+        push @command, $name eq 'body' ? ('--data-binary', $value) : ('-H', $value eq '' ? "$name;" : "$name: $value");
+    }
+    open(my $pipe, '-|', @command, "http://127.0.0.1:$self->{port}$path") or die "curl: $!";
+    binmode $pipe;
+    my $text = do { local $/; <$pipe> };
+    close $pipe;
+    $text = '' if !defined $text;
+    $text =~ s/^HTTP\/2 100.*?\r\n\r\n//s;
+    my ($top, $body) = split /\r\n\r\n/, $text, 2;
+    return {status => 0, headers => {}, all => {}, body => ''} if !defined $top || $top eq '';
+    my $response = parse_top($top);
+    $response->{body} = defined $body ? $body : '';
+    return $response;
+}
+
+# ---- the end ------------------------------------------------------------------------------------------------------
+
+# Announces lines of the error log that would otherwise fail the test.
+sub expect_log { push @expected, @_ }
+
+sub look_into_logs {
+    my ($self) = @_;
+    my @bad = grep { /\[(alert|crit|emerg)\]|AddressSanitizer|LeakSanitizer|runtime error/ }
+        split /\n/, error_log($self) . slurp("$self->{dir}/stderr");
+    for my $pattern (@expected) {
+        @bad = grep { !/$pattern/ } @bad;
+    }
+    push @bad, map { split /\n/, slurp($_) } glob("$self->{dir}/asan.* $self->{dir}/ubsan.*");
+    is(scalar(@bad), 0, 'the error log is clean') or diag(join("\n", @bad[0 .. ($#bad > 40 ? 40 : $#bad)]));
+}
+
+sub finish {
+    stop_all();
+    look_into_logs($_) for @servers;
+    $finished = 1;
+    done_testing();
+}
+
+sub stop_all {
+    stop_nginx($_) for @servers;
+    $_->kill for @publishers;
+}
+
+END {
+    my $status = $?;
+    for my $server (grep { $_->{pid} } @servers) {
+        kill 'KILL', workers_of($server), $server->{pid};
+        waitpid($server->{pid}, 0);
+    }
+    $_->kill for @publishers;
+    $? = $status;
+}
+
+1;

@@ -1,0 +1,233 @@
+/* A publisher for tests of the nginx module: does in shared memory what it is told on standard input.
+ *
+ * Each line is a JSON object with "do"; each is answered by one line, "ok" or "error: ...". It uses the same writer as
+ * the engine, so what the module reads is real; only the contents are the test's.
+ *
+ *     {"do":"create","dir":"/dev/shm/x"}                  a new file, not yet visible ("doc_bytes": room per document)
+ *     {"do":"doc","key":"/v1/status","class":"status","fresh":"{}"}
+ *                                                         also "type", "stale", "gzip":true, "etag":1, and
+ *                                                         "stale_in", "expires_in", "published_in": ms from now
+ *     {"do":"churn","key":"/v1/price","from":1,"count":1000,"bytes":2000}
+ *                                                         versions whose body is one number over and over
+ *     {"do":"live"} {"do":"beat"} {"do":"retire","key":"/v1/price"} {"do":"health","bits":1} {"do":"close"}
+ *
+ * It ends at the end of its input, and leaves the file in place, as a killed engine would.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "core/clock.h"
+#include "core/err.h"
+#include "shm/writer.h"
+
+#define LINE_BYTES_MAX (1 << 20)
+#define BODY_BYTES_MAX (1 << 18)
+#define GZIP_WINDOW_BITS (15 + 16)
+
+static struct writer *writer;
+
+struct word {
+    const char *name;
+    int value;
+};
+
+static const struct word classes[] = {
+    {"forecast", BTCF_DOC_FORECAST}, {"market", BTCF_DOC_MARKET},     {"status", BTCF_DOC_STATUS},
+    {"static", BTCF_DOC_STATIC},     {"internal", BTCF_DOC_INTERNAL}, {NULL, 0},
+};
+static const struct word types[] = {
+    {"json", BTCF_TYPE_JSON}, {"html", BTCF_TYPE_HTML}, {"text", BTCF_TYPE_TEXT}, {NULL, 0},
+};
+
+static const char *text_of(const json_t *command, const char *name)
+{
+    const char *text = json_string_value(json_object_get(command, name));
+
+    return text == NULL ? "" : text;
+}
+
+static int64_t number_of(const json_t *command, const char *name, int64_t otherwise)
+{
+    const json_t *number = json_object_get(command, name);
+
+    return json_is_integer(number) ? (int64_t)json_integer_value(number) : otherwise;
+}
+
+/* The value of the word that the field holds; the first word's when there is no such field. */
+static int word_of(const json_t *command, const char *name, const struct word *words, int *value)
+{
+    const char *text = text_of(command, name);
+
+    *value = words[0].value;
+    if (text[0] == '\0')
+        return 0;
+    for (; words->name != NULL; words++) {
+        *value = words->value;
+        if (strcmp(words->name, text) == 0)
+            return 0;
+    }
+    return err_set(E_INPUT, "%s is no %s", text, name);
+}
+
+/* ms from now in the field, as a wall time; 0 when there is no such field. */
+static int64_t time_of(const json_t *command, const char *name)
+{
+    return json_object_get(command, name) == NULL ? 0 : clock_wall_ms() + number_of(command, name, 0);
+}
+
+static struct writer_body gzip_of(struct writer_body body, unsigned char *out)
+{
+    z_stream stream = {.next_in = (Bytef *)(uintptr_t)body.bytes, .avail_in = (uInt)body.len};
+    int status;
+
+    if (body.len == 0 || deflateInit2(&stream, 9, Z_DEFLATED, GZIP_WINDOW_BITS, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+        return (struct writer_body){NULL, 0};
+    stream.next_out = out;
+    stream.avail_out = BODY_BYTES_MAX;
+    status = deflate(&stream, Z_FINISH);
+    deflateEnd(&stream);
+    return status == Z_STREAM_END ? (struct writer_body){out, stream.total_out} : (struct writer_body){NULL, 0};
+}
+
+static int do_create(const json_t *command)
+{
+    const struct writer_options options = {
+        .dir = text_of(command, "dir"),
+        .build = "test",
+        .doc_count_max = 64,
+        .doc_bytes_max = (uint32_t)number_of(command, "doc_bytes", 16384),
+        .event_count = 16,
+        .dist_count_max = 8,
+        .mode = 0644, /* the workers of a test may be another user */
+    };
+
+    return writer_create(&writer, &options);
+}
+
+static int do_doc(const json_t *command)
+{
+    static unsigned char fresh_gz[BODY_BYTES_MAX], stale_gz[BODY_BYTES_MAX];
+    struct writer_doc doc = {
+        .key = text_of(command, "key"),
+        .published_ms = clock_wall_ms() + number_of(command, "published_in", 0),
+        .stale_at_ms = time_of(command, "stale_in"),
+        .expires_at_ms = time_of(command, "expires_in"),
+        .fresh = {text_of(command, "fresh"), strlen(text_of(command, "fresh"))},
+        .stale = {text_of(command, "stale"), strlen(text_of(command, "stale"))},
+        .etag_fresh = (uint64_t)number_of(command, "etag", 1),
+        .etag_stale = (uint64_t)number_of(command, "etag", 1) + UINT64_C(0x1000),
+    };
+    int doc_class, type;
+
+    if (word_of(command, "class", classes, &doc_class) < 0 || word_of(command, "type", types, &type) < 0)
+        return -1;
+    doc.doc_class = (enum btcf_doc_class)doc_class;
+    doc.type = (enum btcf_doc_type)type;
+    if (json_is_true(json_object_get(command, "gzip"))) {
+        doc.fresh_gz = gzip_of(doc.fresh, fresh_gz);
+        doc.stale_gz = gzip_of(doc.stale, stale_gz);
+    }
+    return writer_publish(writer, &doc);
+}
+
+/* Version n is the nine digits of n and a comma, repeated: a torn copy has two numbers in it. */
+static int do_churn(const json_t *command)
+{
+    static char body[BODY_BYTES_MAX];
+    int64_t from = number_of(command, "from", 1), count = number_of(command, "count", 1);
+    size_t len = (size_t)number_of(command, "bytes", 2000) / 10 * 10;
+
+    if (len > sizeof(body) - 1)
+        return err_set(E_INPUT, "bytes is too large");
+    for (int64_t n = from; n < from + count; n++) {
+        for (size_t at = 0; at < len; at += 10)
+            (void)snprintf(body + at, 11, "%09lld,", (long long)n);
+        const struct writer_doc doc = {
+            .key = text_of(command, "key"),
+            .doc_class = BTCF_DOC_MARKET,
+            .type = BTCF_TYPE_TEXT,
+            .published_ms = clock_wall_ms(),
+            .fresh = {body, len},
+            .etag_fresh = (uint64_t)n,
+        };
+
+        if (writer_publish(writer, &doc) < 0)
+            return -1;
+        writer_beat(writer);
+    }
+    return 0;
+}
+
+static int do_live(const json_t *command)
+{
+    (void)command;
+    return writer_go_live(writer);
+}
+
+static int do_beat(const json_t *command)
+{
+    (void)command;
+    writer_beat(writer);
+    return 0;
+}
+
+static int do_retire(const json_t *command)
+{
+    return writer_retire_doc(writer, text_of(command, "key"));
+}
+
+static int do_health(const json_t *command)
+{
+    writer_set_health(writer, (uint64_t)number_of(command, "bits", 0));
+    return 0;
+}
+
+static int do_close(const json_t *command)
+{
+    (void)command;
+    writer_close(&writer);
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const json_t *command);
+    bool needs_writer;
+} commands[] = {
+    {"create", do_create, false}, {"doc", do_doc, true},       {"churn", do_churn, true},   {"live", do_live, true},
+    {"beat", do_beat, true},      {"retire", do_retire, true}, {"health", do_health, true}, {"close", do_close, true},
+};
+
+static int run_line(const char *line)
+{
+    json_t *command = json_loads(line, 0, NULL);
+    const char *name = text_of(command, "do");
+    int status = err_set(E_INPUT, "no such command: %s", line);
+
+    for (size_t i = 0; i < BTCF_LENGTH(commands); i++) {
+        if (strcmp(commands[i].name, name) != 0)
+            continue;
+        if (commands[i].needs_writer && writer == NULL)
+            status = err_set(E_INPUT, "create comes first");
+        else
+            status = commands[i].run(command);
+    }
+    json_decref(command);
+    return status;
+}
+
+int main(void)
+{
+    static char line[LINE_BYTES_MAX];
+
+    while (fgets(line, sizeof(line), stdin) != NULL) {
+        if (run_line(line) < 0)
+            printf("error: %s\n", err_text());
+        else
+            printf("ok\n");
+        fflush(stdout);
+    }
+    return 0;
+}
