@@ -21,6 +21,9 @@
 static const char sql_load_active[] =
     "SELECT feed, symbol, provider, state, market0_ms, wall0_ms, begin_ms, end_ms, speed, degraded, origin, note "
     "FROM feed WHERE symbol = $1 AND is_active";
+static const char sql_load_by_origin[] =
+    "SELECT feed, symbol, provider, state, market0_ms, wall0_ms, begin_ms, end_ms, speed, degraded, origin, note "
+    "FROM feed WHERE symbol = $1 AND origin = $2 ORDER BY is_active DESC, wall0_ms DESC LIMIT 1";
 static const char sql_deactivate[] =
     "UPDATE feed SET is_active = false WHERE symbol = $1 AND is_active AND feed <> $2";
 static const char sql_activate[] =
@@ -64,6 +67,23 @@ static void copy_text(char *dst, size_t size, const char *src)
     snprintf(dst, size, "%s", src);
 }
 
+static void read_row(const struct db_rows *rows, struct feed *feed)
+{
+    memset(feed, 0, sizeof(*feed));
+    copy_text(feed->name, sizeof(feed->name), db_text(rows, 0, 0));
+    copy_text(feed->symbol, sizeof(feed->symbol), db_text(rows, 0, 1));
+    copy_text(feed->provider, sizeof(feed->provider), db_text(rows, 0, 2));
+    copy_text(feed->state, sizeof(feed->state), db_text(rows, 0, 3));
+    feed->market0_ms = db_i64(rows, 0, 4);
+    feed->wall0_ms = db_i64(rows, 0, 5);
+    feed->begin_ms = db_is_null(rows, 0, 6) ? INT64_MIN : db_i64(rows, 0, 6);
+    feed->end_ms = db_is_null(rows, 0, 7) ? INT64_MAX : db_i64(rows, 0, 7);
+    feed->speed = db_f64(rows, 0, 8);
+    feed->degraded = db_bool(rows, 0, 9);
+    copy_text(feed->origin, sizeof(feed->origin), db_text(rows, 0, 10));
+    copy_text(feed->note, sizeof(feed->note), db_text(rows, 0, 11));
+}
+
 int feed_load_active(struct db *db, const char *symbol, struct feed *feed)
 {
     struct arena *arena = arena_create("feed", ARENA_MAX);
@@ -72,21 +92,22 @@ int feed_load_active(struct db *db, const char *symbol, struct feed *feed)
 
     if (rc == 0 && rows.count == 0)
         rc = err_set(E_MISSING, "there is no active feed of %s", symbol);
-    if (rc == 0) {
-        memset(feed, 0, sizeof(*feed));
-        copy_text(feed->name, sizeof(feed->name), db_text(&rows, 0, 0));
-        copy_text(feed->symbol, sizeof(feed->symbol), db_text(&rows, 0, 1));
-        copy_text(feed->provider, sizeof(feed->provider), db_text(&rows, 0, 2));
-        copy_text(feed->state, sizeof(feed->state), db_text(&rows, 0, 3));
-        feed->market0_ms = db_i64(&rows, 0, 4);
-        feed->wall0_ms = db_i64(&rows, 0, 5);
-        feed->begin_ms = db_is_null(&rows, 0, 6) ? INT64_MIN : db_i64(&rows, 0, 6);
-        feed->end_ms = db_is_null(&rows, 0, 7) ? INT64_MAX : db_i64(&rows, 0, 7);
-        feed->speed = db_f64(&rows, 0, 8);
-        feed->degraded = db_bool(&rows, 0, 9);
-        copy_text(feed->origin, sizeof(feed->origin), db_text(&rows, 0, 10));
-        copy_text(feed->note, sizeof(feed->note), db_text(&rows, 0, 11));
-    }
+    if (rc == 0)
+        read_row(&rows, feed);
+    arena_free(&arena);
+    return rc;
+}
+
+int feed_load_by_origin(struct db *db, const char *symbol, const char *origin, struct feed *feed)
+{
+    struct arena *arena = arena_create("feed", ARENA_MAX);
+    struct db_rows rows;
+    int rc = db_query(db, arena, sql_load_by_origin, &rows, DB_TEXT(symbol), DB_TEXT(origin), DB_END);
+
+    if (rc == 0 && rows.count == 0)
+        rc = err_set(E_MISSING, "no feed of %s was made from this", symbol);
+    if (rc == 0)
+        read_row(&rows, feed);
     arena_free(&arena);
     return rc;
 }

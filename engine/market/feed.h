@@ -31,6 +31,8 @@ int64_t feed_wall_ms(const struct feed *feed, int64_t market_ms);
 
 /* The feed that is being served for `symbol`; E_MISSING when there is none yet. */
 int feed_load_active(struct db *db, const char *symbol, struct feed *feed) BTCF_MUST_CHECK;
+/* The feed that was made from `origin`, served or not; the latest when there are several. E_MISSING when there is none. */
+int feed_load_by_origin(struct db *db, const char *symbol, const char *origin, struct feed *feed) BTCF_MUST_CHECK;
 /* Inserts or replaces the row and makes it the only active one of its symbol: two statements, so call it inside a
  * transaction. */
 int feed_activate(struct db *db, const struct feed *feed) BTCF_MUST_CHECK;
