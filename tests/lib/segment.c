@@ -38,7 +38,10 @@ static const struct word classes[] = {
     {"static", BTCF_DOC_STATIC},     {"internal", BTCF_DOC_INTERNAL}, {NULL, 0},
 };
 static const struct word types[] = {
-    {"json", BTCF_TYPE_JSON}, {"html", BTCF_TYPE_HTML}, {"text", BTCF_TYPE_TEXT}, {NULL, 0},
+    {"json", BTCF_TYPE_JSON},
+    {"html", BTCF_TYPE_HTML},
+    {"text", BTCF_TYPE_TEXT},
+    {NULL, 0},
 };
 
 static const char *text_of(const json_t *command, const char *name)

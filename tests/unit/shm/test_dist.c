@@ -173,10 +173,16 @@ static void refuse(uint32_t count, const double *levels, const double *values)
 
 static void refuses_what_is_not_a_curve(void **state)
 {
+    double many[BTCF_DIST_LEVELS_MAX + 1], rising[BTCF_DIST_LEVELS_MAX + 1];
+
     (void)state;
+    for (int i = 0; i <= BTCF_DIST_LEVELS_MAX; i++) {
+        many[i] = (i + 1) / (BTCF_DIST_LEVELS_MAX + 2.0);
+        rising[i] = i + 1;
+    }
     refuse(1, levels5, values5);
     refuse(0, levels5, values5);
-    refuse(BTCF_DIST_LEVELS_MAX + 1, levels5, values5);
+    refuse(BTCF_DIST_LEVELS_MAX + 1, many, rising);
     refuse(2, (const double[]){0.5, 0.5}, (const double[]){1, 2});
     refuse(2, (const double[]){0.5, 0.4}, (const double[]){1, 2});
     refuse(2, (const double[]){0, 0.5}, (const double[]){1, 2});
