@@ -78,7 +78,7 @@ FORCE:
 $(BIN): $(BUILD)/obj/engine/main.o $(LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(LIB): $(OBJ) $(BUILD)/obj/gen/migrations.o
+$(LIB): $(OBJ) $(BUILD)/obj/gen/migrations.o $(BUILD)/obj/gen/conf_files.o
 	@rm -f $@
 	$(AR) rcs $@ $^
 
@@ -92,7 +92,13 @@ $(BUILD)/gen/migrations.c: engine/store/embed.pl $(MIGRATIONS)
 	@mkdir -p $(@D)
 	perl $< $(MIGRATIONS) > $@.tmp && mv $@.tmp $@
 
-$(BUILD)/obj/gen/migrations.o: $(BUILD)/gen/migrations.c $(BUILD)/flags
+# So do the parts of nginx's configuration that `btcf up` needs.
+CONF_FILES := conf/http.conf conf/routes.conf
+$(BUILD)/gen/conf_files.c: engine/cmd/embed.pl $(CONF_FILES)
+	@mkdir -p $(@D)
+	perl $< $(CONF_FILES) > $@.tmp && mv $@.tmp $@
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 

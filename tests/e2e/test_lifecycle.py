@@ -1,0 +1,153 @@
+"""Starting, stopping, dying and coming back. The rule behind all of it: no process is ever left behind."""
+import os
+import re
+import shutil
+import signal
+import time
+
+from conftest import FAST_REPLAY, SIMULATE
+from stack import is_alive, wait_for
+
+
+def test_sigterm_ends_everything_in_order(make_stack):
+    stack = make_stack(settings=SIMULATE).start().wait_ready()
+    assert {'postgres', 'nginx', 'btcf', 'btcf:engine', 'btcf:publish'} <= set(stack.processes().values())
+    assert stack.stop() == 0
+    assert stack.said('everything has ended')
+    stack.assert_deserted()
+    assert 'database system is shut down' in stack.log('postgres.log')
+
+
+def test_interrupt_works_where_it_was_inherited_as_ignored(make_stack):
+    # A shell without job control starts background jobs like this.
+    stack = make_stack(settings=SIMULATE).start(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    stack.wait_ready()
+    assert stack.stop(signal.SIGINT) == 0
+    stack.assert_deserted()
+
+
+def test_stop_during_the_start_is_a_clean_stop_too(make_stack):
+    stack = make_stack(settings=SIMULATE).start()
+    stack.wait_said('postgres')
+    assert stack.stop() == 0
+    stack.assert_deserted()
+
+
+def test_second_interrupt_does_not_wait(make_stack):
+    stack = make_stack(settings=SIMULATE).start().wait_ready()
+    os.kill(stack.engine_pid(), signal.SIGSTOP)  # it would use up its whole drain time otherwise
+    os.kill(stack.nginx_pid(), signal.SIGSTOP)
+    stack.process.send_signal(signal.SIGINT)
+    time.sleep(0.3)  # two at once would be one
+    begin = time.monotonic()
+    stack.process.send_signal(signal.SIGINT)
+    assert stack.process.wait(20) == 0
+    assert time.monotonic() - begin < 8
+    stack.assert_deserted()
+
+
+def test_second_start_resumes_the_same_world_within_seconds(make_stack, history):
+    stack = make_stack(settings=FAST_REPLAY, history=history).start().wait_ready()
+    feed = re.search(r'replay:\d+', stack.said(' feed ')).group()
+    before = stack.get('/v1/forecasts/1h').json()
+    assert stack.stop() == 0
+    stack.start().wait_ready(30)
+    after = stack.get('/v1/forecasts/1h').json()
+    assert stack.said('has been imported already')
+    assert feed in stack.said(' feed ')
+    assert after['issued_at'] >= before['issued_at']
+    seconds = float(re.search(r'\((\d+\.\d) s\)', stack.said('the first forecast is served')).group(1))
+    assert seconds < 15
+    assert stack.stop() == 0
+
+
+def test_killed_up_takes_everything_with_it(make_stack):
+    stack = make_stack(settings=SIMULATE).start().wait_ready()
+    pids = list(stack.processes())
+    stack.process.kill()
+    stack.process.wait(5)
+    wait_for(lambda: not any(is_alive(pid) for pid in pids), 'children of a killed `btcf up` have ended', 20)
+    stack.start().wait_ready()
+    assert stack.stop() == 0
+    stack.assert_deserted()
+
+
+def test_next_start_ends_what_a_killed_one_could_not(make_stack):
+    stack = make_stack(settings=SIMULATE).start().wait_ready()
+    frozen = [stack.postgres_pid(), stack.nginx_pid(), *stack.worker_pids()]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    stack.process.kill()
+    stack.process.wait(5)
+    assert all(is_alive(pid) for pid in frozen)
+    stack.start().wait_ready()
+    assert stack.said('a run before this one was killed')
+    assert not any(is_alive(pid) for pid in frozen)
+    assert stack.stop() == 0
+    stack.assert_deserted()
+
+
+def test_stale_pid_files_and_sockets_are_no_obstacle(make_stack):
+    stack = make_stack(settings=SIMULATE).start().wait_ready()
+    assert stack.stop() == 0
+    # What a power failure leaves: names of processes that are somebody else now.
+    for name in ('run/up.pid', 'nginx/nginx.pid'):
+        with open(os.path.join(stack.state, name), 'w', encoding='utf-8') as file:
+            file.write(f'{os.getpid()}\n')
+    pid_file = os.path.join(stack.state, 'postgres', 'postmaster.pid')
+    with open(pid_file, 'w', encoding='utf-8') as file:
+        file.write(f'{os.getpid()}\n{stack.state}/postgres\n1\n5432\n{stack.state}/run\n\n  1 1\nready\n')
+    socket_lock = os.path.join(stack.state, 'run', '.s.PGSQL.5432.lock')
+    with open(socket_lock, 'w', encoding='utf-8') as file:
+        file.write('1\n')
+    owner = os.stat(os.path.join(stack.state, 'postgres'))
+    for path in (pid_file, socket_lock, os.path.join(stack.state, 'nginx/nginx.pid')):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    os.chmod(pid_file, 0o600)
+    stack.start().wait_ready()
+    assert stack.stop() == 0
+    stack.assert_deserted()
+
+
+def test_cluster_that_was_half_made_is_made_again(make_stack):
+    stack = make_stack(settings=SIMULATE).start().wait_ready()
+    assert stack.stop() == 0
+    os.rename(os.path.join(stack.state, 'postgres'), os.path.join(stack.state, 'postgres.new'))
+    os.unlink(os.path.join(stack.state, 'postgres.new', 'PG_VERSION'))
+    stack.start().wait_ready()
+    assert stack.said('new cluster')
+    assert not os.path.exists(os.path.join(stack.state, 'postgres.new'))
+    assert stack.stop() == 0
+
+
+def test_two_of_them_live_side_by_side(make_stack):
+    first = make_stack(settings=SIMULATE).start()
+    second = make_stack(settings={**SIMULATE, 'simulate_seed': '2'}).start()
+    first.wait_ready()
+    second.wait_ready()
+    assert first.get('/v1/forecasts/1d').json()['feed'] != second.get('/v1/forecasts/1d').json()['feed']
+    assert first.stop() == 0
+    first.assert_deserted()
+    assert second.get('/v1/forecasts/1d').status == 200
+    assert second.stop() == 0
+
+
+def test_hang_up_reloads_nginx_without_a_gap(make_stack):
+    stack = make_stack(settings=SIMULATE).start().wait_ready()
+    before = set(stack.worker_pids())
+    stack.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: stack.worker_pids() and not before & set(stack.worker_pids()), 'workers are new', 20)
+    assert stack.get('/v1/forecasts/1d').status == 200
+    assert stack.stop() == 0
+
+
+def test_installed_program_needs_nothing_of_the_source_tree(make_stack, tmp_path):
+    stack = make_stack(settings=SIMULATE)
+    build = os.path.dirname(stack.command()[0])
+    program = tmp_path / 'btcf'
+    shutil.copy2(os.path.join(build, 'btcf'), program)
+    shutil.copy2(os.path.join(build, 'ngx_http_btcf_module.so'), tmp_path)
+    original = stack.command
+    stack.command = lambda: [str(program), *original()[1:]]
+    stack.start().wait_ready()
+    assert stack.stop() == 0
