@@ -238,7 +238,7 @@ bool btcf_section_find(const void *base, uint64_t size, const struct btcf_sectio
 
     btcf_words_load(&header, base, SECTIONS_OFFSET);
     count = header.section_count;
-    if (header.header_size > BTCF_HEADER_SIZE_MAX || header.header_size > size ||
+    if (header.header_size < SECTIONS_OFFSET || header.header_size > size ||
         count > (header.header_size - SECTIONS_OFFSET) / sizeof(*section))
         return false;
     for (uint32_t i = 0; i < count; i++) {

@@ -88,6 +88,17 @@ static bool find_sections(struct btcf_reader *reader)
     return true;
 }
 
+/* Points a reader at the sections, whose places are checked, whatever the header's verdict was. */
+static bool load(struct btcf_reader *reader, const void *base, uint64_t size)
+{
+    memset(reader, 0, sizeof(*reader));
+    reader->base = (const unsigned char *)base;
+    reader->size = size;
+    reader->header = (const struct btcf_header *)base;
+    btcf_words_load(&reader->hash_seed, reader->header->instance, sizeof(reader->hash_seed));
+    return find_sections(reader);
+}
+
 static bool is_content_sound(struct btcf_reader *reader);
 
 enum btcf_attach btcf_reader_attach(struct btcf_reader *reader, const void *base, uint64_t size)
@@ -97,12 +108,7 @@ enum btcf_attach btcf_reader_attach(struct btcf_reader *reader, const void *base
 
     if (why != BTCF_ATTACH_OK)
         return why;
-    memset(&fresh, 0, sizeof(fresh));
-    fresh.base = (const unsigned char *)base;
-    fresh.size = size;
-    fresh.header = (const struct btcf_header *)base;
-    btcf_words_load(&fresh.hash_seed, fresh.header->instance, sizeof(fresh.hash_seed));
-    if (!find_sections(&fresh))
+    if (!load(&fresh, base, size))
         return BTCF_ATTACH_BAD_SECTIONS;
     if (!is_content_sound(&fresh))
         return BTCF_ATTACH_BAD_CONTENT;
@@ -111,6 +117,19 @@ enum btcf_attach btcf_reader_attach(struct btcf_reader *reader, const void *base
     fresh.corrupt = reader->corrupt;
     *reader = fresh;
     return BTCF_ATTACH_OK;
+}
+
+enum btcf_attach btcf_reader_inspect(struct btcf_reader *reader, const void *base, uint64_t size)
+{
+    enum btcf_attach why = btcf_header_check(base, size, BTCF_PUB_MAGIC);
+    struct btcf_reader trial;
+
+    if (size < sizeof(struct btcf_header) || !load(reader, base, size)) {
+        memset(reader, 0, sizeof(*reader));
+        return why == BTCF_ATTACH_OK ? BTCF_ATTACH_BAD_SECTIONS : why;
+    }
+    trial = *reader;
+    return why == BTCF_ATTACH_OK && !is_content_sound(&trial) ? BTCF_ATTACH_BAD_CONTENT : why;
 }
 
 enum btcf_attach btcf_reader_open(struct btcf_reader *reader, const char *path)
@@ -353,6 +372,11 @@ enum btcf_read btcf_reader_dist(struct btcf_reader *reader, const char *key, siz
             break;
     }
     return BTCF_READ_ABSENT;
+}
+
+enum btcf_read btcf_reader_dist_at(struct btcf_reader *reader, uint32_t i, struct btcf_dist_curve *curve)
+{
+    return i < reader->dist_count ? copy_curve(reader, &reader->dists[i], curve) : BTCF_READ_ABSENT;
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */

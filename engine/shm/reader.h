@@ -78,6 +78,10 @@ enum btcf_attach btcf_reader_open(struct btcf_reader *reader, const char *path) 
 /* The same checks on memory that the caller owns and outlives the reader (tests, fuzzer). 8-byte aligned. */
 enum btcf_attach btcf_reader_attach(struct btcf_reader *reader, const void *base, uint64_t size) BTCF_MUST_CHECK;
 
+/* As btcf_reader_attach, and attaches to a damaged, unfinished or retired file too as long as its sections can be found:
+ * what is damaged then fails read by read. Never for serving: for the dump and the fuzzer. */
+enum btcf_attach btcf_reader_inspect(struct btcf_reader *reader, const void *base, uint64_t size) BTCF_MUST_CHECK;
+
 /* Unmaps; the struct is zeroed and may be opened again. */
 void btcf_reader_close(struct btcf_reader *reader);
 
@@ -117,6 +121,9 @@ uint32_t btcf_body_len(const struct btcf_doc_meta *meta, unsigned body);
 /* The published curve for a forecast document's key. */
 enum btcf_read btcf_reader_dist(struct btcf_reader *reader, const char *key, size_t key_len,
                                 struct btcf_dist_curve *curve) BTCF_MUST_CHECK;
+/* The i-th of them, for who wants all: 0 to dist_count - 1. */
+enum btcf_read btcf_reader_dist_at(struct btcf_reader *reader, uint32_t i,
+                                   struct btcf_dist_curve *curve) BTCF_MUST_CHECK;
 
 /* Id of the newest event, 0 when there is none. */
 uint64_t btcf_reader_event_head(const struct btcf_reader *reader);
