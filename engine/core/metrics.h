@@ -21,6 +21,8 @@ enum metric {
 /* Most files that a reader looks at, and longest role name. */
 #define METRICS_FILE_COUNT_MAX 128
 #define METRICS_ROLE_LEN_MAX 15
+/* Where the engine's roles keep theirs, below run_dir. */
+#define METRICS_DIR "metrics"
 
 /* Maps `dir`/`role`-`index`.metrics for this process, made when absent; what it counted until now is added. `role` is
  * lower-case letters and "-". E_CONFLICT when another process holds the slot, E_STORE for the file system. */

@@ -6,15 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "core/proc.h"
 #include "roles/supervisor.h"
 
 #define BEAT_EVERY_MS 1000
+#define PATH_SIZE 4200
 
 static pid_t supervisor_pid; /* 0: not started by role_main */
 
@@ -67,11 +70,25 @@ bool role_pause(const struct role_context *context, int64_t ms)
     }
 }
 
+/* A role's numbers are worth having and never worth failing for. */
+static void count_in_file(const struct role_context *context)
+{
+    char dir[PATH_SIZE];
+
+    if (context->settings->run_dir == NULL)
+        return; /* a test's settings */
+    snprintf(dir, sizeof dir, "%s/" METRICS_DIR, context->settings->run_dir);
+    mkdir(dir, 0750); /* that it exists is fine; that it cannot exist is what opening says */
+    if (metrics_open(dir, context->name, context->index) < 0)
+        log_failure("role.uncounted", context->id);
+}
+
 int role_main(const struct role *role, const struct role_context *context, enum log_level level)
 {
     log_init(context->id, level);
     proc_signals_init();
     supervisor_pid = getppid();
+    count_in_file(context);
     if (role->niceness != 0)
         setpriority(PRIO_PROCESS, 0, role->niceness); /* being slower is always allowed */
     if (role->run(context) < 0) {
