@@ -208,8 +208,6 @@ ngx_int_t ngx_http_btcf_answer(ngx_http_request_t *r,
 ngx_int_t ngx_http_btcf_hold(ngx_http_btcf_ctx_t *ctx,
     ngx_http_btcf_doc_t *doc);
 time_t ngx_http_btcf_max_age(const ngx_http_btcf_doc_t *doc, int64_t now_ms);
-ngx_int_t ngx_http_btcf_no_data(ngx_http_request_t *r,
-    ngx_http_btcf_ctx_t *ctx);
 ngx_int_t ngx_http_btcf_send_text(ngx_http_request_t *r, ngx_str_t *type,
     ngx_str_t *text);
 ngx_int_t ngx_http_btcf_add_header(ngx_http_request_t *r, ngx_str_t *key,

@@ -14,6 +14,8 @@
 #include "ngx_http_btcf.h"
 
 
+static ngx_int_t ngx_http_btcf_no_data(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
 static ngx_int_t ngx_http_btcf_refuse_args(ngx_http_request_t *r);
 static ngx_int_t ngx_http_btcf_set_headers(ngx_http_request_t *r,
     const ngx_http_btcf_answer_t *answer);
@@ -275,7 +277,7 @@ ngx_http_btcf_max_age(const ngx_http_btcf_doc_t *doc, int64_t now_ms)
  * while nobody can know, or where the configuration says that it must come.
  */
 
-ngx_int_t
+static ngx_int_t
 ngx_http_btcf_no_data(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 {
     ngx_http_btcf_segment_state_t    state;

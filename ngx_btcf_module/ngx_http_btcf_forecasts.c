@@ -314,7 +314,9 @@ ngx_http_btcf_compose_none(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
         return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_FORECAST_STALE, NULL);
 
     default:
-        return ngx_http_btcf_no_data(r, ctx);
+        /* the names are known, so they will come */
+        ctx->outcome = NGX_HTTP_BTCF_DOC_ABSENT;
+        return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_NO_DATA, NULL);
     }
 }
 
