@@ -38,6 +38,9 @@ static const char SQL_COMPLETE[] =
 static const char SQL_PUT_BACK[] =
     "UPDATE job SET state = 'queued', run_at_ms = $3, lease_until_ms = NULL, last_error = $4"
     " WHERE id = $1 AND fence = $2 AND state = 'running'";
+static const char SQL_HAND_BACK[] =
+    "UPDATE job SET state = 'queued', run_at_ms = $3, lease_until_ms = NULL, attempts = attempts - 1"
+    " WHERE id = $1 AND fence = $2 AND state = 'running'";
 static const char SQL_BURY[] =
     "UPDATE job SET state = 'dead', finished_ms = $3, lease_until_ms = NULL, last_error = $4"
     " WHERE id = $1 AND fence = $2 AND state = 'running'";
@@ -151,6 +154,13 @@ int queue_fail(struct db *db, const struct job *job, struct rng *rng, int64_t no
         return err_wrap("while storing the failure of job %" PRId64, job->id);
     if (state != NULL)
         *state = again ? "queued" : "dead";
+    return 0;
+}
+
+int queue_hand_back(struct db *db, const struct job *job, int64_t now_ms)
+{
+    if (db_exec(db, SQL_HAND_BACK, NULL, DB_I64(job->id), DB_I64(job->fence), DB_I64(now_ms), DB_END) < 0)
+        return err_wrap("while handing back job %" PRId64, job->id);
     return 0;
 }
 

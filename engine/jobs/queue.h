@@ -81,6 +81,10 @@ bool queue_is_retryable(enum err_kind kind);
 int queue_fail(struct db *db, const struct job *job, struct rng *rng, int64_t now_ms,
                const char **state) BTCF_MUST_CHECK;
 
+/* Back into the queue at once, the attempt not counted: for a worker that was told to stop. A job that was lost is left
+ * alone. */
+int queue_hand_back(struct db *db, const struct job *job, int64_t now_ms) BTCF_MUST_CHECK;
+
 /* Jobs whose lease has run out go back into the queue, or to rest when their attempts are used up; *count of them. */
 int queue_reclaim(struct db *db, int64_t now_ms, int64_t *count) BTCF_MUST_CHECK;
 

@@ -20,9 +20,10 @@ static const char *feed_notice(const struct feed *feed);
 struct deadlines deadlines_of(const struct feed *feed, int64_t issued_at, int64_t target_at, int64_t cadence_ms,
                               int64_t now_wall_ms)
 {
-    if (!feed_is_running(feed))
-        return (struct deadlines){.stale_at_ms = now_wall_ms + HOLD_STALE_MS,
-                                  .expires_at_ms = now_wall_ms + EXPIRY_WALL_MIN_MS};
+    if (!feed_is_running(feed)) {
+        int64_t from_ms = time_floor(now_wall_ms, HOLD_RENEW_MS);
+        return (struct deadlines){.stale_at_ms = from_ms + HOLD_STALE_MS, .expires_at_ms = from_ms + HOLD_EXPIRY_MS};
+    }
     int64_t due_wall_ms = feed_wall_ms(feed, issued_at + cadence_ms);
     int64_t last_ms = min_i64(target_at, issued_at + EXPIRY_MARKET_MAX_MS);
     return (struct deadlines){

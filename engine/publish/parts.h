@@ -3,6 +3,7 @@
 #define PUBLISH_PARTS_H
 
 #include "core/base.h"
+#include "core/clock.h"
 #include "core/json.h"
 #include "market/feed.h"
 #include "publish/view.h"
@@ -14,10 +15,11 @@
 /* Hard expiry: after 24 hours of market time, but never sooner than this after the next publication was due. */
 #define EXPIRY_MARKET_MAX_MS MS_PER_DAY
 #define EXPIRY_WALL_MIN_MS (INT64_C(15) * 60 * MS_PER_S)
-/* While a feed's clock stands still nothing gets older; then times count from now and are renewed while the publisher
- * lives. */
-#define HOLD_STALE_MS (INT64_C(10) * 60 * MS_PER_S)
+/* While a feed's clock stands still nothing gets older; then times count from now, rounded down to HOLD_RENEW_MS so that
+ * bodies do not change at every look, and are renewed while the publisher lives. */
 #define HOLD_RENEW_MS (INT64_C(5) * 60 * MS_PER_S)
+#define HOLD_STALE_MS (INT64_C(10) * 60 * MS_PER_S)
+#define HOLD_EXPIRY_MS (INT64_C(20) * 60 * MS_PER_S) /* at least 15 minutes from any now */
 
 /* Wall times of one publication. */
 struct deadlines {

@@ -21,6 +21,8 @@
 
 #define PRIORITY_FORECAST 10
 #define PRIORITY_SCORE 0
+/* It goes on where it was killed, so machines that are switched off at night need not start over. */
+#define WALK_FORWARD_ATTEMPTS_MAX 1000
 /* A close older than this is not forecast from any more: an hour of market time, and a minute of wall time for
  * feeds that run fast. */
 #define CLOSE_AGE_MAX_MS MS_PER_HOUR
@@ -117,6 +119,7 @@ static int plan_walk_forward(struct db *db, struct arena *arena, const struct fe
     struct job_request request = {
         .kind = "walk_forward",
         .lane = "heavy",
+        .attempts_max = WALK_FORWARD_ATTEMPTS_MAX,
         .unique_key = key,
         .payload = arena_printf(arena, "{\"feed\":\"%s\",\"begin\":%" PRId64 "}", feed->name, begin_ms),
     };

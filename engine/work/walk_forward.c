@@ -18,11 +18,11 @@
 #include "models/series.h"
 #include "store/db.h"
 #include "work/accuracy.h"
+#include "work/desk.h"
 #include "work/history.h"
 #include "work/score_rows.h"
 #include "work/work.h"
 
-#define WALK_LEASE_MS 60000
 #define CHUNK_ORIGINS 24
 #define CHUNK_ARENA_BYTES (256u << 20)
 /* Forecasts of one origin: horizons times models, the ensemble among them. */
@@ -207,7 +207,7 @@ static int report(struct work *work, const struct walk *walk, const char *state)
 {
     int64_t now_ms = clock_wall_ms();
     double progress = walk->total == 0 ? 1 : (double)walk->done / (double)walk->total;
-    if (queue_extend(work->db, work->job, now_ms, WALK_LEASE_MS, progress) < 0)
+    if (queue_extend(work->db, work->job, now_ms, DESK_LEASE_MS, progress) < 0)
         return -1;
     return db_exec(work->db, SQL_COMPONENT, NULL, DB_TEXT(state),
                    DB_TEXT("scoring the time before the feed began, walk-forward"), DB_I64((int64_t)walk->done),

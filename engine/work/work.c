@@ -8,9 +8,9 @@
 #include "core/err.h"
 
 static const struct work_kind kinds[] = {
-    {.name = "forecast", .lane = "fast", .lease_ms = 30000, .run = work_forecast},
-    {.name = "score", .lane = "fast", .lease_ms = 60000, .run = work_score},
-    {.name = "walk_forward", .lane = "heavy", .lease_ms = 60000, .run = work_walk_forward},
+    {.name = "forecast", .lane = "fast", .run = work_forecast},
+    {.name = "score", .lane = "fast", .run = work_score},
+    {.name = "walk_forward", .lane = "heavy", .run = work_walk_forward},
 };
 
 static int payload_find(struct work *work, const char *name, json_t **root, json_t **value);

@@ -38,7 +38,6 @@ struct work {
 
 struct work_kind {
     const char *name, *lane;
-    int64_t lease_ms;
     int (*run)(struct work *work);
 };
 

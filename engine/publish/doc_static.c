@@ -1,0 +1,312 @@
+/* See doc_static.h. One table of routes, and one of fields, so that the machine's description and the people's page
+ * cannot disagree. What is not served yet does not stand here.
+ */
+#include "publish/doc_static.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/json.h"
+
+#define HORIZON_NAMES "1h 4h 12h 1d 3d 7d 14d 30d"
+#define INTERVAL_NAMES "1h 4h 1d"
+
+/* A parameter with a closed list of values. `in` is "path" or "query"; a query may hold several, comma-separated. */
+struct parameter {
+    const char *name, *in, *values, *help;
+};
+
+static const struct parameter horizon_parameter = {"horizon", "path", HORIZON_NAMES, "how far ahead"};
+static const struct parameter horizons_parameter = {"horizons", "query", HORIZON_NAMES,
+                                                    "a selection, comma-separated; all when absent"};
+static const struct parameter interval_parameter = {"interval", "path", INTERVAL_NAMES, "length of a candle"};
+
+static const struct route {
+    const char *path, *summary, *type, *schema; /* schema: a name of `schemas`, or NULL */
+    const struct parameter *parameter;
+    bool expires; /* may answer 503 forecast-expired */
+} routes[] = {
+    {"/v1/forecasts", "Forecasts for all horizons, or for those picked.", "application/json", "ForecastList",
+     &horizons_parameter, true},
+    {"/v1/forecasts/{horizon}", "The forecast for one horizon: a whole distribution of the price.",
+     "application/json", "Forecast", &horizon_parameter, true},
+    {"/v1/price", "The newest price and where it comes from.", "application/json", "Price", NULL, false},
+    {"/v1/candles/{interval}", "The newest closed candles.", "application/json", "Candles", &interval_parameter,
+     false},
+    {"/v1/models", "The models, where each is served, and the weights of the ensemble.", "application/json", "Object",
+     NULL, false},
+    {"/v1/accuracy", "How forecasts fared against the truth, per horizon and model.", "application/json", "Object",
+     NULL, false},
+    {"/v1/data-quality", "How complete the input data is.", "application/json", "Object", NULL, false},
+    {"/v1/status", "The state of the service and its parts.", "application/json", "Object", NULL, false},
+    {"/healthz", "200 while the server answers at all.", NULL, NULL, NULL, false},
+    {"/readyz", "200 while forecasts can be served, else 503.", NULL, NULL, NULL, false},
+    {"/openapi.json", "This description.", "application/json", "Object", NULL, false},
+    {"/docs", "This description for people.", "text/html", NULL, NULL, false},
+};
+
+/* The fields of the bodies that clients build upon; docs/API.md has all of them with examples. */
+static const struct field {
+    const char *schema, *name, *type, *help;
+} fields[] = {
+    {"Forecast", "id", "string", "unique for ever"},
+    {"Forecast", "symbol", "string", "what is forecast, in the currency after the dash"},
+    {"Forecast", "horizon", "string", "as in the path"},
+    {"Forecast", "horizon_s", "integer", "seconds from issued_at to target_at"},
+    {"Forecast", "issued_at", "date-time", "market time of the origin: close of the newest candle used"},
+    {"Forecast", "data_as_of", "date-time", "market time of the newest data used"},
+    {"Forecast", "target_at", "date-time", "market time that the forecast is about"},
+    {"Forecast", "published_at", "date-time", "wall time at which the forecast was stored, before it was shown"},
+    {"Forecast", "stale_at", "date-time", "wall time from which the body says stale"},
+    {"Forecast", "expires_at", "date-time", "wall time from which the answer is 503 forecast-expired"},
+    {"Forecast", "origin_price", "number", "price at issued_at"},
+    {"Forecast", "median", "number", "price that is as likely to be exceeded as not"},
+    {"Forecast", "mean", "number", "expected price"},
+    {"Forecast", "quantiles", "object", "25 levels from 0.005 to 0.995 to prices"},
+    {"Forecast", "intervals", "object", "central 50, 80, 90 and 95 % to {low, high}"},
+    {"Forecast", "prob_up", "number", "probability that the price is above origin_price, 0 to 1"},
+    {"Forecast", "volatility", "number", "of the log return under this distribution, per square root of a year"},
+    {"Forecast", "method", "string", "ensemble, or baseline where the ensemble has not beaten it"},
+    {"Forecast", "model", "object", "name, version, weights, trained_at"},
+    {"Forecast", "baseline", "object", "the same quantiles of the random walk"},
+    {"Forecast", "skill", "object", "crps_vs_baseline (0.02: 2 % better), its 95 % interval, window, n, n_effective"},
+    {"Forecast", "coverage", "object", "nominal to measured share of truths inside the interval; null when unknown"},
+    {"Forecast", "stale", "boolean", "a newer forecast was due and has not come"},
+    {"Forecast", "degraded", "boolean", "not from live data of all exchanges that should be there"},
+    {"Forecast", "sources", "array", "where the candles came from: source and quote currency"},
+    {"Forecast", "feed", "object", "the world of the data: name, kind (live, replay, simulated), speed"},
+    {"Forecast", "notice", "string", "a sentence when this is not the live market, else null"},
+    {"Forecast", "ledger", "object", "seq and hash of the ledger entry that proves when this was published"},
+    {"ForecastList", "forecasts", "array", "forecasts, by horizon"},
+    {"Price", "price", "number", "newest price"},
+    {"Price", "at", "date-time", "its market time"},
+    {"Price", "sources", "array", "who takes part"},
+    {"Price", "stale", "boolean", "a newer price was due and has not come"},
+    {"Candles", "interval", "string", "as in the path"},
+    {"Candles", "candles", "array",
+     "ascending; open_time, close_time, open, high, low, close, volume, is_closed, ..."},
+    {"Candles", "stale", "boolean", "a newer candle was due and has not come"},
+    {"Problem", "type", "string", "a URI that names the kind of problem"},
+    {"Problem", "title", "string", "the same for people"},
+    {"Problem", "status", "integer", "the HTTP status"},
+    {"Problem", "detail", "string", "what is wrong with this request"},
+    {"Problem", "code", "string", "stable short name, as forecast-expired"},
+    {"Problem", "request_id", "string", "quote it when asking for help"},
+};
+
+static const char *const schemas[] = {"Forecast", "ForecastList", "Price", "Candles", "Problem", "Object"};
+
+static void render_path(struct json *json, const struct route *route);
+static void render_parameter(struct json *json, const struct parameter *parameter);
+static void render_values(struct json *json, const char *values);
+static void render_response(struct json *json, const char *status, const char *description, const char *type,
+                            const char *schema);
+static void render_schema(struct json *json, const char *schema);
+static void render_type(struct json *json, const struct field *field);
+static void render_fields_html(struct strbuf *out, const char *schema);
+static void text(struct json *json, const char *key, const char *value);
+
+void doc_openapi_render(struct strbuf *out)
+{
+    struct json json;
+    json_init(&json, out);
+    json_open(&json, '{');
+    text(&json, "openapi", "3.1.0");
+    json_key(&json, "info");
+    json_open(&json, '{');
+    text(&json, "title", "btcf: Bitcoin forecasts as calibrated distributions");
+    text(&json, "version", BTCF_VERSION);
+    text(&json, "description", "Public reads. Times are RFC 3339 UTC, prices in the symbol's currency.");
+    json_close(&json, '}');
+    json_key(&json, "paths");
+    json_open(&json, '{');
+    for (size_t i = 0; i < BTCF_LENGTH(routes); i++)
+        render_path(&json, &routes[i]);
+    json_close(&json, '}');
+    json_key(&json, "components");
+    json_open(&json, '{');
+    json_key(&json, "schemas");
+    json_open(&json, '{');
+    for (size_t i = 0; i < BTCF_LENGTH(schemas); i++)
+        render_schema(&json, schemas[i]);
+    json_close(&json, '}');
+    json_close(&json, '}');
+    json_close(&json, '}');
+}
+
+void doc_docs_render(struct strbuf *out)
+{
+    strbuf_add_text(out,
+                    "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>btcf API</title>"
+                    "<meta name=\"viewport\" content=\"width=device-width\"><style>body{font:16px/1.5 sans-serif;"
+                    "max-width:60em;margin:2em auto;padding:0 1em}td,th{text-align:left;padding:.2em 1em .2em 0;"
+                    "vertical-align:top}code{background:#eee;padding:.1em .3em}</style></head><body>\n"
+                    "<h1>btcf: Bitcoin forecasts as calibrated distributions</h1>\n"
+                    "<p>All of these answer GET and HEAD. Times are RFC 3339 UTC; errors are "
+                    "<code>application/problem+json</code> (RFC 9457); strong <code>ETag</code>s make polling "
+                    "cheap: send <code>If-None-Match</code> and get 304 until something changes. "
+                    "<a href=\"/openapi.json\">OpenAPI 3.1</a>.</p>\n<table>");
+    for (size_t i = 0; i < BTCF_LENGTH(routes); i++) {
+        strbuf_printf(out, "<tr><td><code>%s</code></td><td>%s", routes[i].path, routes[i].summary);
+        if (routes[i].parameter != NULL)
+            strbuf_printf(out, "<br>%s: %s (<code>%s</code>)", routes[i].parameter->name, routes[i].parameter->help,
+                          routes[i].parameter->values);
+        strbuf_add_text(out, "</td></tr>\n");
+    }
+    strbuf_add_text(out, "</table>\n");
+    for (size_t i = 0; i < BTCF_LENGTH(schemas); i++)
+        render_fields_html(out, schemas[i]);
+    strbuf_add_text(out, "</body></html>\n");
+}
+
+static void render_path(struct json *json, const struct route *route)
+{
+    json_key(json, route->path);
+    json_open(json, '{');
+    json_key(json, "get");
+    json_open(json, '{');
+    text(json, "summary", route->summary);
+    if (route->parameter != NULL) {
+        json_key(json, "parameters");
+        json_open(json, '[');
+        render_parameter(json, route->parameter);
+        json_close(json, ']');
+    }
+    json_key(json, "responses");
+    json_open(json, '{');
+    render_response(json, "200", "the answer", route->type, route->schema);
+    if (route->type != NULL)
+        render_response(json, "304", "unchanged since the version named in If-None-Match", NULL, NULL);
+    if (route->parameter != NULL && strcmp(route->parameter->in, "path") == 0)
+        render_response(json, "404", "no such thing", "application/problem+json", "Problem");
+    if (route->type != NULL)
+        render_response(json, "400", "unknown query parameter or wrong value", "application/problem+json", "Problem");
+    if (route->expires)
+        render_response(json, "503", "forecast-expired, or nothing has been published yet",
+                        "application/problem+json", "Problem");
+    json_close(json, '}');
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+static void render_parameter(struct json *json, const struct parameter *parameter)
+{
+    bool is_path = strcmp(parameter->in, "path") == 0;
+    json_open(json, '{');
+    text(json, "name", parameter->name);
+    text(json, "in", parameter->in);
+    text(json, "description", parameter->help);
+    json_key(json, "required");
+    json_bool(json, is_path);
+    if (!is_path) {
+        text(json, "style", "form");
+        json_key(json, "explode");
+        json_bool(json, false);
+    }
+    json_key(json, "schema");
+    json_open(json, '{');
+    text(json, "type", is_path ? "string" : "array");
+    if (!is_path) {
+        json_key(json, "items");
+        json_open(json, '{');
+        text(json, "type", "string");
+    }
+    render_values(json, parameter->values);
+    if (!is_path)
+        json_close(json, '}');
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+static void render_values(struct json *json, const char *values)
+{
+    struct str rest = str_of(values);
+    json_key(json, "enum");
+    json_open(json, '[');
+    while (rest.ptr != NULL) {
+        struct str value = str_cut(&rest, ' ');
+        json_text_len(json, value.ptr, value.len);
+    }
+    json_close(json, ']');
+}
+
+static void render_response(struct json *json, const char *status, const char *description, const char *type,
+                            const char *schema)
+{
+    json_key(json, status);
+    json_open(json, '{');
+    text(json, "description", description);
+    if (type != NULL) {
+        json_key(json, "content");
+        json_open(json, '{');
+        json_key(json, type);
+        json_open(json, '{');
+        if (schema != NULL) {
+            char reference[64];
+            snprintf(reference, sizeof(reference), "#/components/schemas/%s", schema);
+            json_key(json, "schema");
+            json_open(json, '{');
+            text(json, "$ref", reference);
+            json_close(json, '}');
+        }
+        json_close(json, '}');
+        json_close(json, '}');
+    }
+    json_close(json, '}');
+}
+
+static void render_schema(struct json *json, const char *schema)
+{
+    json_key(json, schema);
+    json_open(json, '{');
+    text(json, "type", "object");
+    json_key(json, "properties");
+    json_open(json, '{');
+    for (size_t i = 0; i < BTCF_LENGTH(fields); i++) {
+        if (strcmp(fields[i].schema, schema) != 0)
+            continue;
+        json_key(json, fields[i].name);
+        json_open(json, '{');
+        render_type(json, &fields[i]);
+        text(json, "description", fields[i].help);
+        json_close(json, '}');
+    }
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+static void render_type(struct json *json, const struct field *field)
+{
+    if (strcmp(field->type, "date-time") == 0) {
+        text(json, "type", "string");
+        text(json, "format", "date-time");
+        return;
+    }
+    if (strcmp(field->name, "notice") != 0 && strcmp(field->name, "baseline") != 0) {
+        text(json, "type", field->type);
+        return;
+    }
+    json_key(json, "type");
+    json_open(json, '[');
+    json_text(json, field->type);
+    json_text(json, "null");
+    json_close(json, ']');
+}
+
+static void render_fields_html(struct strbuf *out, const char *schema)
+{
+    if (strcmp(schema, "Object") == 0)
+        return;
+    strbuf_printf(out, "<h2>%s</h2>\n<table>", schema);
+    for (size_t i = 0; i < BTCF_LENGTH(fields); i++)
+        if (strcmp(fields[i].schema, schema) == 0)
+            strbuf_printf(out, "<tr><td><code>%s</code></td><td>%s</td><td>%s</td></tr>\n", fields[i].name,
+                          fields[i].type, fields[i].help);
+    strbuf_add_text(out, "</table>\n");
+}
+
+static void text(struct json *json, const char *key, const char *value)
+{
+    json_key(json, key);
+    json_text(json, value);
+}

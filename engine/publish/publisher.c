@@ -1,0 +1,199 @@
+/* See publisher.h. This file decides when; window.c knows what and events.c tells whom.
+ *
+ * An arena holds one look and is emptied by the next, so memory does not grow with the number of looks.
+ */
+#include "publish/publisher.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/clock.h"
+#include "core/err.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "market/candle.h"
+#include "publish/doc_static.h"
+#include "publish/events.h"
+#include "publish/shelf.h"
+#include "publish/window.h"
+#include "shm/writer.h"
+#include "store/db.h"
+
+#define PUBLISHER_MAGIC UINT32_C(0x5b0b115e)
+#define LOOK_ARENA_BYTES (64u << 20)
+#define METRICS_MS 5000
+#define FILE_MODE 0640
+
+/* Columns: newest batch, then the newest change of candle, accuracy, provider_state, component. Indexes: unique
+ * (feed, issued_at), candle_change; the other three tables have a few dozen rows. */
+static const char SQL_CHANGES[] =
+    "SELECT coalesce((SELECT id FROM batch WHERE feed = $1 ORDER BY issued_at DESC LIMIT 1), 0),"
+    " coalesce((SELECT max(change) FROM candle), 0), coalesce((SELECT max(change) FROM accuracy), 0),"
+    " coalesce((SELECT max(change) FROM provider_state), 0), coalesce((SELECT max(change) FROM component), 0)";
+
+#define CHANGE_COUNT 5
+
+/* What a look found; any difference to the last one means work. */
+struct sight {
+    struct feed feed;
+    int64_t changes[CHANGE_COUNT];
+};
+
+struct publisher {
+    uint32_t magic;
+    const struct settings *settings;
+    struct writer *writer;
+    struct arena *arena;
+    struct shelf shelf;
+    struct announced announced;
+    struct sight seen;
+    bool is_live;
+    int64_t built_mono_ms, beat_mono_ms, metrics_mono_ms;
+};
+
+static int load_sight(struct publisher *publisher, struct db *db, struct sight *sight);
+static int build(struct publisher *publisher, struct db *db, const struct sight *sight);
+static void publish_metrics(struct publisher *publisher);
+static void publish_static(struct publisher *publisher);
+
+int publisher_create(struct publisher **out, const struct settings *settings)
+{
+    struct writer *writer;
+    struct writer_options options = {.dir = settings->shm_dir,
+                                     .build = BTCF_VERSION,
+                                     .doc_count_max = PUBLISHER_DOC_COUNT_MAX,
+                                     .doc_bytes_max = DOCUMENT_BYTES_MAX,
+                                     .event_count = PUBLISHER_EVENT_COUNT,
+                                     .dist_count_max = HORIZON_COUNT,
+                                     .mode = FILE_MODE};
+    if (writer_create(&writer, &options) < 0)
+        return err_wrap("while making the shared file in %s", settings->shm_dir);
+    struct publisher *publisher = calloc(1, sizeof(*publisher));
+    if (publisher == NULL)
+        abort();
+    publisher->magic = PUBLISHER_MAGIC;
+    publisher->settings = settings;
+    publisher->writer = writer;
+    publisher->arena = arena_create("publisher.look", LOOK_ARENA_BYTES);
+    shelf_init(&publisher->shelf, writer);
+    publish_static(publisher);
+    *out = publisher;
+    return 0;
+}
+
+void publisher_free(struct publisher **handle)
+{
+    struct publisher *publisher = *handle;
+    *handle = NULL;
+    if (publisher == NULL)
+        return;
+    assert(publisher->magic == PUBLISHER_MAGIC);
+    writer_close(&publisher->writer);
+    arena_free(&publisher->arena);
+    publisher->magic = 0;
+    free(publisher);
+}
+
+int publisher_look(struct publisher *publisher, struct db *db)
+{
+    assert(publisher->magic == PUBLISHER_MAGIC);
+    arena_reset(publisher->arena);
+    struct sight sight;
+    if (load_sight(publisher, db, &sight) < 0)
+        return err_wrap("while looking for something to publish");
+    bool is_due = clock_mono_ms() - publisher->built_mono_ms >= PUBLISHER_REBUILD_MS;
+    bool is_changed = memcmp(&sight, &publisher->seen, sizeof(sight)) != 0;
+    if (!publisher->is_live || is_due || is_changed) {
+        if (build(publisher, db, &sight) < 0)
+            return err_wrap("while publishing");
+        publisher->seen = sight;
+        publisher->built_mono_ms = clock_mono_ms();
+    }
+    publish_metrics(publisher);
+    if (publisher->is_live)
+        return 0;
+    if (writer_go_live(publisher->writer) < 0)
+        return err_wrap("while putting the shared file in its place");
+    publisher->is_live = true;
+    log_info("publish.live", "%zu documents are published in %s", publisher->shelf.count,
+             publisher->settings->shm_dir);
+    return 0;
+}
+
+void publisher_beat(struct publisher *publisher)
+{
+    int64_t now_ms = clock_mono_ms();
+    if (now_ms - publisher->beat_mono_ms < PUBLISHER_BEAT_MS)
+        return;
+    publisher->beat_mono_ms = now_ms;
+    writer_beat(publisher->writer);
+}
+
+/* Before the first feed exists there is a nameless one, so that /v1/status can tell what is being waited for. */
+static int load_sight(struct publisher *publisher, struct db *db, struct sight *sight)
+{
+    struct db_rows rows;
+    memset(sight, 0, sizeof(*sight));
+    if (feed_load_active(db, publisher->settings->symbol, &sight->feed) < 0) {
+        if (err_kind() != E_MISSING)
+            return -1;
+        err_clear();
+        memset(sight, 0, sizeof(*sight));
+        snprintf(sight->feed.symbol, sizeof(sight->feed.symbol), "%s", publisher->settings->symbol);
+        snprintf(sight->feed.state, sizeof(sight->feed.state), "starting");
+        sight->feed.degraded = true;
+        sight->feed.speed = 1;
+    }
+    if (db_query(db, publisher->arena, SQL_CHANGES, &rows, DB_TEXT(sight->feed.name), DB_END) < 0)
+        return -1;
+    for (size_t i = 0; i < CHANGE_COUNT; i++)
+        sight->changes[i] = db_i64(&rows, 0, i);
+    return 0;
+}
+
+static int build(struct publisher *publisher, struct db *db, const struct sight *sight)
+{
+    struct window window = {.feed = &sight->feed, .now_wall_ms = clock_wall_ms()};
+    if (window_load(db, publisher->arena, &window) < 0)
+        return -1;
+    window_publish(&window, &publisher->shelf);
+    events_announce(&window, &publisher->announced, publisher->writer);
+    bool degraded = sight->feed.degraded || window.batch.degraded;
+    writer_set_health(publisher->writer, degraded ? BTCF_HEALTH_DEGRADED : 0);
+    return 0;
+}
+
+/* The engine's own numbers, as a document that only the worker's /metrics reads. */
+static void publish_metrics(struct publisher *publisher)
+{
+    int64_t now_ms = clock_mono_ms();
+    if (publisher->is_live && now_ms - publisher->metrics_mono_ms < METRICS_MS)
+        return;
+    publisher->metrics_mono_ms = now_ms;
+    struct document doc = {
+        .key = "/metrics", .doc_class = BTCF_DOC_INTERNAL, .type = BTCF_TYPE_TEXT, .published_ms = clock_wall_ms()};
+    document_init(&doc);
+    if (metrics_render(publisher->settings->run_dir, &doc.fresh) < 0 || shelf_put(&publisher->shelf, &doc, NULL) < 0)
+        log_failure("publish.failed", doc.key);
+    document_release(&doc);
+}
+
+static void publish_static(struct publisher *publisher)
+{
+    struct document doc = {.doc_class = BTCF_DOC_STATIC, .published_ms = clock_wall_ms()};
+    document_init(&doc);
+    doc.key = "/openapi.json";
+    doc_openapi_render(&doc.fresh);
+    if (shelf_put(&publisher->shelf, &doc, NULL) < 0)
+        log_failure("publish.failed", doc.key);
+    doc.key = "/docs";
+    doc.type = BTCF_TYPE_HTML;
+    strbuf_reset(&doc.fresh);
+    doc_docs_render(&doc.fresh);
+    if (shelf_put(&publisher->shelf, &doc, NULL) < 0)
+        log_failure("publish.failed", doc.key);
+    document_release(&doc);
+}

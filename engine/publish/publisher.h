@@ -1,0 +1,41 @@
+/* The publisher: keeps shared memory equal to the tables. Only committed rows are ever seen here, so every published
+ * forecast is a row before it is visible.
+ *
+ *     publisher_create(&publisher, settings)      a new file, not visible yet
+ *     publisher_look(publisher, db)               full build; then the file goes live
+ *     publisher_look(publisher, db)               every publish_poll_ms: cheap when nothing has changed
+ *     publisher_beat(publisher)                   as often as you like: one heartbeat a second
+ *     publisher_free(&publisher)                  the published file stays
+ *
+ * A look compares the change numbers of the tables with those of the last look. When any differs, and at least every
+ * PUBLISHER_REBUILD_MS, all documents are rendered again and those whose bytes differ are published: rendering costs
+ * a few milliseconds, and no list of dependencies can be wrong. While the database is away nothing is looked at and what
+ * is published stays, goes stale and expires by the times that stand in it.
+ */
+#ifndef PUBLISH_PUBLISHER_H
+#define PUBLISH_PUBLISHER_H
+
+#include "core/base.h"
+#include "core/settings.h"
+
+struct db;
+struct publisher;
+
+/* A change number that was taken before another but committed after it hides once; so look again after this time. */
+#define PUBLISHER_REBUILD_MS 30000
+#define PUBLISHER_BEAT_MS 1000
+#define PUBLISHER_EVENT_COUNT 4096
+#define PUBLISHER_DOC_COUNT_MAX 24
+#define PUBLISHER_CANDLE_COUNT 120 /* of each interval in its document */
+
+/* Takes the lock of the shared directory and makes the new file. E_CONFLICT when another publisher lives. */
+int publisher_create(struct publisher **publisher, const struct settings *settings) BTCF_MUST_CHECK;
+void publisher_free(struct publisher **publisher);
+
+/* One look. E_STORE when the database is away: nothing was changed then. */
+int publisher_look(struct publisher *publisher, struct db *db) BTCF_MUST_CHECK;
+
+/* Heartbeat, at most once a second. */
+void publisher_beat(struct publisher *publisher);
+
+#endif

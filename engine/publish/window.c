@@ -1,0 +1,217 @@
+/* See window.h. One function per document below; each is a list of: times, fresh text, stale text, shelf. */
+#include "publish/window.h"
+
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "market/candle.h"
+#include "publish/publisher.h"
+#include "shm/writer.h"
+
+/* A live exchange is asked for its price every few seconds; elsewhere prices come with candles. */
+#define PRICE_CADENCE_LIVE_MS (INT64_C(60) * MS_PER_S)
+#define NEVER_MS (INT64_MAX / 4)
+
+static const int64_t intervals_s[WINDOW_INTERVAL_COUNT] = {3600, 14400, 86400};
+static const char *const candle_keys[WINDOW_INTERVAL_COUNT] = {"/v1/candles/1h", "/v1/candles/4h", "/v1/candles/1d"};
+
+static void publish_forecasts(const struct window *window, struct shelf *shelf);
+static void publish_forecast(const struct forecast_page *page, struct document *doc, struct shelf *shelf);
+static void publish_price(const struct window *window, struct shelf *shelf);
+static void publish_candles(const struct window *window, size_t i, struct shelf *shelf);
+static void publish_status(const struct window *window, struct shelf *shelf);
+static void put(struct shelf *shelf, const struct document *doc);
+
+int window_load(struct db *db, struct arena *arena, struct window *window)
+{
+    const char *feed = window->feed->name;
+    if (view_load_batch(db, arena, feed, &window->batch) < 0 ||
+        view_load_accuracy(db, arena, feed, &window->accuracy, &window->accuracy_count) < 0 ||
+        view_load_providers(db, arena, feed, &window->providers, &window->provider_count) < 0 ||
+        view_load_components(db, arena, &window->components, &window->component_count) < 0)
+        return -1;
+    for (size_t i = 0; i < WINDOW_INTERVAL_COUNT; i++) {
+        window->candles[i].interval_s = window->quality[i].interval_s = intervals_s[i];
+        if (view_load_candles(db, arena, feed, PUBLISHER_CANDLE_COUNT, &window->candles[i]) < 0 ||
+            view_load_quality(db, arena, feed, &window->quality[i]) < 0)
+            return -1;
+    }
+    window->price = price_of(window->providers, window->provider_count, &window->candles[0]);
+    return 0;
+}
+
+void window_publish(const struct window *window, struct shelf *shelf)
+{
+    publish_forecasts(window, shelf);
+    publish_price(window, shelf);
+    for (size_t i = 0; i < WINDOW_INTERVAL_COUNT; i++)
+        publish_candles(window, i, shelf);
+    publish_status(window, shelf);
+}
+
+bool window_forecast(const struct window *window, int64_t horizon_s, struct forecast_page *page)
+{
+    const struct forecast_view *served = batch_find_served(&window->batch, horizon_s);
+    if (served == NULL)
+        return false;
+    *page = (struct forecast_page){
+        .feed = window->feed,
+        .batch = &window->batch,
+        .forecast = served,
+        .baseline = batch_find_baseline(&window->batch, horizon_s),
+        .accuracy = accuracy_find(window->accuracy, window->accuracy_count, served->model, horizon_s, "all"),
+        .deadlines = deadlines_of(window->feed, window->batch.issued_at, served->target_at, PUBLISH_CADENCE_MS,
+                                  window->now_wall_ms),
+    };
+    return true;
+}
+
+struct status_page window_status(const struct window *window)
+{
+    const struct candles_view *hourly = &window->candles[0];
+    int64_t newest = 0;
+    if (hourly->count > 0)
+        newest = hourly->rows[hourly->count - 1].open_time + hourly->interval_s * MS_PER_S;
+    return (struct status_page){
+        .feed = window->feed,
+        .batch = &window->batch,
+        .newest_candle_at = newest,
+        .components = window->components,
+        .component_count = window->component_count,
+        .providers = window->providers,
+        .provider_count = window->provider_count,
+    };
+}
+
+/* Each horizon, then the list of all of them. The list expires with its first member: it may not hold an expired one. */
+static void publish_forecasts(const struct window *window, struct shelf *shelf)
+{
+    struct document docs[HORIZON_COUNT], list = {.key = FORECAST_LIST_KEY};
+    struct str fresh[HORIZON_COUNT], stale[HORIZON_COUNT];
+    char keys[HORIZON_COUNT][FORECAST_KEY_SIZE];
+    size_t count = 0;
+    for (size_t i = 0; i < HORIZON_COUNT; i++) {
+        struct forecast_page page;
+        forecast_key(horizons[i].seconds, keys[i]);
+        if (!window_forecast(window, horizons[i].seconds, &page)) {
+            if (shelf_remove(shelf, keys[i]) < 0)
+                log_failure("publish.failed", keys[i]);
+            continue;
+        }
+        docs[count] = (struct document){.key = keys[i]};
+        document_init(&docs[count]);
+        publish_forecast(&page, &docs[count], shelf);
+        fresh[count] = (struct str){docs[count].fresh.ptr, docs[count].fresh.len};
+        stale[count] = (struct str){docs[count].stale.ptr, docs[count].stale.len};
+        if (count == 0 || docs[count].expires_at_ms < list.expires_at_ms)
+            list.expires_at_ms = docs[count].expires_at_ms;
+        list.stale_at_ms = docs[count].stale_at_ms;
+        list.published_ms = docs[count].published_ms;
+        count++;
+    }
+    list.doc_class = BTCF_DOC_FORECAST;
+    list.cost_units = 1;
+    document_init(&list);
+    doc_forecast_list_render(fresh, count, &list.fresh);
+    doc_forecast_list_render(stale, count, &list.stale);
+    if (count > 0)
+        put(shelf, &list);
+    else if (shelf_remove(shelf, FORECAST_LIST_KEY) < 0)
+        log_failure("publish.failed", FORECAST_LIST_KEY);
+    document_release(&list);
+    for (size_t i = 0; i < count; i++)
+        document_release(&docs[i]);
+}
+
+/* Document and curve. The curve first: who finds the new document finds its numbers as well. */
+static void publish_forecast(const struct forecast_page *page, struct document *doc, struct shelf *shelf)
+{
+    struct btcf_dist_curve curve;
+    doc->doc_class = BTCF_DOC_FORECAST;
+    doc->published_ms = page->batch->created_wall_ms;
+    doc->stale_at_ms = page->deadlines.stale_at_ms;
+    doc->expires_at_ms = page->deadlines.expires_at_ms;
+    doc->cost_units = 1;
+    doc_forecast_render(page, false, &doc->fresh);
+    doc_forecast_render(page, true, &doc->stale);
+    doc_forecast_curve(page, &curve);
+    if (writer_publish_dist(shelf->writer, doc->key, &curve) < 0)
+        log_failure("publish.failed", doc->key);
+    put(shelf, doc);
+}
+
+static void publish_price(const struct window *window, struct shelf *shelf)
+{
+    bool is_live = strcmp(feed_kind(window->feed), "live") == 0 && window->price.is_consensus;
+    int64_t cadence_ms = is_live ? PRICE_CADENCE_LIVE_MS : PUBLISH_CADENCE_MS;
+    struct deadlines deadlines =
+        deadlines_of(window->feed, window->price.at, NEVER_MS, cadence_ms, window->now_wall_ms);
+    struct document doc = {.key = PRICE_KEY,
+                           .doc_class = BTCF_DOC_MARKET,
+                           .published_ms = window->now_wall_ms,
+                           .stale_at_ms = deadlines.stale_at_ms,
+                           .cost_units = 1};
+    if (!(window->price.price > 0))
+        return;
+    document_init(&doc);
+    doc_price_render(window->feed, &window->price, &deadlines, false, &doc.fresh);
+    doc_price_render(window->feed, &window->price, &deadlines, true, &doc.stale);
+    put(shelf, &doc);
+    document_release(&doc);
+}
+
+static void publish_candles(const struct window *window, size_t i, struct shelf *shelf)
+{
+    const struct candles_view *candles = &window->candles[i];
+    int64_t interval_ms = candles->interval_s * MS_PER_S;
+    if (candles->count == 0)
+        return;
+    int64_t close_at = candles->rows[candles->count - 1].open_time + interval_ms;
+    struct deadlines deadlines = deadlines_of(window->feed, close_at, NEVER_MS, interval_ms, window->now_wall_ms);
+    struct document doc = {.key = candle_keys[i],
+                           .doc_class = BTCF_DOC_MARKET,
+                           .published_ms = window->now_wall_ms,
+                           .stale_at_ms = deadlines.stale_at_ms,
+                           .cost_units = 1};
+    document_init(&doc);
+    doc_candles_render(window->feed, candles, &deadlines, false, &doc.fresh);
+    doc_candles_render(window->feed, candles, &deadlines, true, &doc.stale);
+    put(shelf, &doc);
+    document_release(&doc);
+}
+
+/* The four that cannot go stale: each says in itself as of when it is. */
+static void publish_status(const struct window *window, struct shelf *shelf)
+{
+    struct status_page page = window_status(window);
+    struct document doc = {.doc_class = BTCF_DOC_STATUS, .published_ms = window->now_wall_ms};
+    document_init(&doc);
+
+    doc.key = "/v1/status";
+    doc_status_render(&page, &doc.fresh);
+    put(shelf, &doc);
+
+    doc.key = "/v1/models";
+    strbuf_reset(&doc.fresh);
+    doc_models_render(window->feed, &window->batch, &doc.fresh);
+    put(shelf, &doc);
+
+    doc.key = "/v1/accuracy";
+    strbuf_reset(&doc.fresh);
+    doc_accuracy_render(window->feed, window->accuracy, window->accuracy_count, &doc.fresh);
+    put(shelf, &doc);
+
+    doc.key = "/v1/data-quality";
+    strbuf_reset(&doc.fresh);
+    doc_quality_render(window->feed, window->quality, WINDOW_INTERVAL_COUNT, window->providers,
+                       window->provider_count, &doc.fresh);
+    put(shelf, &doc);
+    document_release(&doc);
+}
+
+static void put(struct shelf *shelf, const struct document *doc)
+{
+    if (shelf_put(shelf, doc, NULL) < 0)
+        log_failure("publish.failed", doc->key);
+}

@@ -1,0 +1,47 @@
+/* From one look at the tables to all documents: loads what they are made of, renders, and hands them to the
+ * shelf. Says what is new, for the event ring. The publisher decides when.
+ */
+#ifndef PUBLISH_WINDOW_H
+#define PUBLISH_WINDOW_H
+
+#include "core/base.h"
+#include "market/feed.h"
+#include "publish/doc_forecast.h"
+#include "publish/doc_market.h"
+#include "publish/doc_status.h"
+#include "publish/shelf.h"
+#include "publish/view.h"
+
+struct arena;
+struct db;
+
+#define WINDOW_INTERVAL_COUNT 3 /* 1h 4h 1d */
+
+/* Everything that is shown, as of one look. */
+struct window {
+    const struct feed *feed;
+    int64_t now_wall_ms;
+    struct batch_view batch;
+    struct accuracy_view *accuracy;
+    size_t accuracy_count;
+    struct candles_view candles[WINDOW_INTERVAL_COUNT];
+    struct quality_view quality[WINDOW_INTERVAL_COUNT];
+    struct provider_view *providers;
+    size_t provider_count;
+    struct component_view *components;
+    size_t component_count;
+    struct price_view price;
+};
+
+/* Fills the window; feed and now_wall_ms are the caller's. No transaction: a batch and its forecasts were committed
+ * together and never change, and the rest may be a moment apart. */
+int window_load(struct db *db, struct arena *arena, struct window *window) BTCF_MUST_CHECK;
+
+/* Renders and publishes all documents of the window. One that cannot be published is logged and left as it was. */
+void window_publish(const struct window *window, struct shelf *shelf);
+
+/* The page of the forecast served at a horizon; false when there is none. */
+bool window_forecast(const struct window *window, int64_t horizon_s, struct forecast_page *page);
+struct status_page window_status(const struct window *window);
+
+#endif
