@@ -38,7 +38,8 @@ struct provider_request {
 struct candle_list {
     struct candle *candles; /* in the arena */
     size_t count;
-    size_t refused; /* set by provider_fetch */
+    size_t refused;             /* set by provider_fetch */
+    const char *source, *quote; /* NULL: the provider's name, what the symbol is quoted in */
 };
 
 struct ticker {

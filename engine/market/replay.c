@@ -1,9 +1,7 @@
 /* Replay: history, told as if it were happening. The archive holds the future of a replay, and this provider is the only
  * one that looks into it, never further than the market's now: its request says where that is.
  */
-#include <inttypes.h>
-#include <stdio.h>
-
+#include "core/arena.h"
 #include "core/clock.h"
 #include "core/err.h"
 #include "market/archive.h"
@@ -27,6 +25,8 @@ static int fetch_candles(const struct provider_context *context, const struct pr
                                   .interval_s = origin.interval_s,
                                   .from_ms = request->from_ms,
                                   .end_ms = end_ms};
+    out->source = arena_strdup(arena, origin.source);
+    out->quote = arena_strdup(arena, origin.quote);
     return archive_load_hours(context->db, arena, &query, &out->candles, &out->count);
 }
 
