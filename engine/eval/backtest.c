@@ -122,22 +122,29 @@ static bool is_requested(const struct backtest_plan *plan, const char *model)
     return false;
 }
 
+/* The ensemble at this horizon is made on bars. */
+static bool is_on_bars(const struct walk *walk, const char *model, int64_t horizon_s)
+{
+    return walk->bar_models[0] != NULL && strcmp(model, ISSUE_ENSEMBLE) == 0 && horizon_s >= ISSUE_BARS_FROM_S;
+}
+
 static void issue_part(const struct walk *walk, const struct series *known, const struct issue_options *options,
                        struct issue *issue)
 {
     if (issue_make(walk->arena, known, options, issue) < 0)
         err_clear(); /* each refusal is in the list, too */
-    for (size_t i = 0; i < issue->refusal_count; i++)
-        if (is_requested(walk->plan, issue->refusals[i].model))
-            walk->sink->refusal(walk->sink->arg, &issue->refusals[i]);
+    for (size_t i = 0; i < issue->refusal_count; i++) {
+        const struct issue_refusal *refusal = &issue->refusals[i];
+        bool is_own = !is_on_bars(walk, refusal->model, refusal->horizon_s);
+
+        if (is_requested(walk->plan, refusal->model) && is_own == (issue == &walk->own))
+            walk->sink->refusal(walk->sink->arg, refusal);
+    }
 }
 
 static const struct issue_forecast *find_forecast(const struct walk *walk, const char *model, int64_t horizon_s)
 {
-    bool on_bars =
-        walk->bar_models[0] != NULL && strcmp(model, ISSUE_ENSEMBLE) == 0 && horizon_s >= ISSUE_BARS_FROM_S;
-
-    return issue_find(on_bars ? &walk->bars : &walk->own, model, horizon_s);
+    return issue_find(is_on_bars(walk, model, horizon_s) ? &walk->bars : &walk->own, model, horizon_s);
 }
 
 static int score_row(const struct issue_forecast *baseline, struct backtest_row *row)

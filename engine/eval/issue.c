@@ -143,13 +143,22 @@ static int complete(struct issue_forecast *forecast, double origin_price)
     return 0;
 }
 
+/* Keeps the last error as the reason why `model` has no forecast. */
 static void refuse(const struct bench *bench, const char *model)
 {
     struct issue *issue = bench->issue;
 
     issue->refusals[issue->refusal_count++] = (struct issue_refusal){
         .model = model, .horizon_s = bench->horizon_s, .reason = arena_strdup(bench->arena, err_text())};
-    err_clear();
+}
+
+static void refuse_all(const struct bench *bench)
+{
+    for (size_t m = 0; models[m] != NULL; m++)
+        if (is_wanted(bench->options, models[m]->name))
+            refuse(bench, models[m]->name);
+    if (is_wanted(bench->options, ISSUE_ENSEMBLE))
+        refuse(bench, ISSUE_ENSEMBLE);
 }
 
 /* The ensemble out of the members' curves; a NULL curve refused. */
@@ -224,7 +233,7 @@ int issue_make(struct arena *arena, const struct series *hourly, const struct is
             size_t bars_max = points_on_step(options, hourly->step_ms, ISSUE_BAR_S * MS);
 
             if (!has_bars && series_bars(arena, hourly, per_bar, bars_max, &bars) < 0) {
-                refuse(&bench, ISSUE_BASELINE);
+                refuse_all(&bench);
                 continue;
             }
             has_bars = true;
@@ -232,8 +241,10 @@ int issue_make(struct arena *arena, const struct series *hourly, const struct is
         }
         run_horizon(&bench);
     }
-    if (issue->count > 0)
+    if (issue->count > 0) {
+        err_clear(); /* what was refused stands in the list */
         return 0;
+    }
     return err_set(E_INPUT, "no model could forecast: %s", issue->refusals[0].reason);
 }
 
