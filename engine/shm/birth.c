@@ -2,10 +2,13 @@
  *
  * A publisher that starts makes a new file and never repairs an old one: it has no way to know which of the bytes that
  * a dead one left are good, other than those that the reader can check. So: lock out every other writer; allocate the
- * whole file under a temporary name, so that a full tmpfs is an error here and not a SIGBUS later; take over
- * generations and events from the old file (heritage.h); let the caller publish every document; and only then state
- * LIVE and rename, so that the name pub.v1 never stands for anything but a complete file. The mark on the old file
- * comes last and is a courtesy: workers would find the new one by its inode, a moment later.
+ * whole file under a temporary name, so that a full tmpfs is an error here and not a SIGBUS later; take over the events
+ * of the old file; let the caller publish every document; and only then state LIVE and rename, so that the name pub.v1
+ * never stands for anything but a complete file. The mark on the old file comes last and is a courtesy: workers would
+ * find the new one by its inode, a moment later.
+ *
+ * Generations go on by one number, the floor: the highest that anything reached in any file before. To go on key by key
+ * was tried and is wrong: a file whose writer dies before it has published a key again forgets where that key was.
  */
 #include <assert.h>
 #include <dirent.h>
@@ -30,7 +33,8 @@
 static int take_lock(struct writer *writer, const char *dir);
 static int remove_leftovers(const char *dir);
 static int make_file(struct writer *writer, const struct writer_options *options);
-static void inherit(struct writer *writer);
+static void open_old(struct writer *writer, struct btcf_reader *old);
+static void inherit_events(struct writer *writer, struct btcf_reader *old);
 
 static int check_options(const struct writer_options *options)
 {
@@ -48,18 +52,25 @@ int writer_create(struct writer **result, const struct writer_options *options)
 
     struct arena *arena = arena_create("shm writer", ARENA_BYTES_MAX);
     struct writer *writer = arena_alloc(arena, sizeof(*writer));
+    struct btcf_reader old = {0};
 
     writer->arena = arena;
     writer->path = arena_printf(arena, "%s/" BTCF_PUB_FILE, options->dir);
     writer->tmp_path = arena_printf(arena, "%s/" TMP_PREFIX "%ld" TMP_SUFFIX, options->dir, (long)getpid());
     writer->lock_fd = -1;
-    if (take_lock(writer, options->dir) < 0 || remove_leftovers(options->dir) < 0 || make_file(writer, options) < 0) {
-        writer_close(&writer);
-        return err_wrap("while making a shared file in %s", options->dir);
-    }
-    inherit(writer);
+    if (take_lock(writer, options->dir) < 0 || remove_leftovers(options->dir) < 0)
+        goto fail;
+    open_old(writer, &old);
+    if (make_file(writer, options) < 0)
+        goto fail;
+    inherit_events(writer, &old);
+    btcf_reader_close(&old);
     *result = writer;
     return 0;
+fail:
+    btcf_reader_close(&old);
+    writer_close(&writer);
+    return err_wrap("while making a shared file in %s", options->dir);
 }
 
 static int take_lock(struct writer *writer, const char *dir)
@@ -192,7 +203,8 @@ static int make_file(struct writer *writer, const struct writer_options *options
                                                .build = options->build,
                                                .sections = plan.sections,
                                                .section_count = PUB_SECTION_COUNT,
-                                               .fence = options->fence};
+                                               .fence = options->fence,
+                                               .gen_floor = writer->gen_floor};
 
     if (btcf_header_fill(&writer->file, &header) < 0)
         return err_set(E_STORE, "no random bytes for the file's identity: %s", strerror(errno));
@@ -220,18 +232,34 @@ static void inherit_events(struct writer *writer, struct btcf_reader *old)
     atomic_store_explicit(&writer->ring->head_id, head, memory_order_relaxed);
 }
 
-static void inherit(struct writer *writer)
+/* The highest generation that any document or curve has reached, in the old file or in one before it. */
+static uint64_t highest_gen(const struct btcf_reader *old)
 {
-    struct btcf_reader *old = &writer->heritage.reader;
+    uint64_t highest = old->header->gen_floor;
 
-    writer->ring->first_id = 1;
-    heritage_open(&writer->heritage, writer->path, writer->arena);
-    if (old->base == NULL)
+    /* Relaxed: the writer of that file is dead, since we hold its lock. */
+    for (uint32_t i = 0; i < old->slot_count; i++) {
+        uint64_t gen = atomic_load_explicit(&old->slots[i].gen, memory_order_relaxed);
+
+        highest = gen > highest ? gen : highest;
+    }
+    for (uint32_t i = 0; i < old->dist_count; i++) {
+        uint64_t gen = atomic_load_explicit(&old->dists[i].gen, memory_order_relaxed);
+
+        highest = gen > highest ? gen : highest;
+    }
+    return highest;
+}
+
+/* What the new file goes on from. A missing, damaged or foreign old file is no error: everything then begins at 1. */
+static void open_old(struct writer *writer, struct btcf_reader *old)
+{
+    memset(old, 0, sizeof(*old));
+    if (btcf_reader_open(old, writer->path) != BTCF_ATTACH_OK)
         return;
-    inherit_events(writer, old);
+    writer->gen_floor = highest_gen(old);
     writer->epoch = btcf_reader_epoch(old);
     writer->heartbeat = btcf_reader_heartbeat(old);
-    heritage_close(&writer->heritage);
 }
 
 /* ---- going live and dying ---------------------------------------------------------------------------------------- */

@@ -81,7 +81,8 @@ struct btcf_header {
     uint32_t crc;               /* CRC-32C of what never changes: bytes 0..63 and 96..header_size, crc itself as 0 */
     uint32_t reserved1;
     char build[64];
-    uint8_t reserved2[64];
+    uint64_t gen_floor; /* no generation in an earlier file is above it; every one in this file is */
+    uint8_t reserved2[56];
     struct btcf_section sections[BTCF_SECTIONS_MAX];
 };
 _Static_assert(offsetof(struct btcf_header, state) == 64, "header: own cache line");

@@ -141,6 +141,7 @@ int btcf_header_fill(struct btcf_file *file, const struct btcf_header_options *o
     header->layout_hash = BTCF_LAYOUT_HASH;
     read_boot_id(header->boot_id);
     header->publisher_fence = options->fence;
+    header->gen_floor = options->gen_floor;
     memcpy(header->build, options->build, strnlen(options->build, sizeof(header->build) - 1));
     memcpy(header->sections, options->sections, options->section_count * sizeof(struct btcf_section));
     header->crc = btcf_header_crc(header, header->header_size);

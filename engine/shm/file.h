@@ -46,7 +46,7 @@ struct btcf_header_options {
     const char *magic, *build;
     const struct btcf_section *sections;
     uint32_t section_count;
-    uint64_t fence;
+    uint64_t fence, gen_floor;
 };
 
 /* Writes the header of a file that nobody else sees yet: everything but state LIVE. 0, or -1 with errno when the kernel

@@ -56,7 +56,7 @@ static void claim_slot(struct writer *writer, uint32_t i, const char *key, enum 
     slot->key_len = (uint16_t)key_len;
     slot->doc_class = (uint16_t)doc_class;
     memcpy(slot->key, key, key_len);
-    writer->doc_gens[i] = heritage_doc_gen(&writer->heritage, key);
+    writer->doc_gens[i] = writer->gen_floor;
     writer->doc_buffers[i] = writer->doc_count++;
     /* The key is complete for whoever sees the hash. Partner: the acquire load of hash in btcf_reader_find. */
     atomic_store_explicit(&slot->hash, btcf_doc_hash(writer->hash_seed, key, key_len), memory_order_release);
@@ -202,7 +202,7 @@ static int64_t claim_dist(struct writer *writer, const char *key)
     if (i == writer->dist_count_max)
         return -1;
     writer->dist_count++;
-    writer->dist_gens[i] = heritage_dist_gen(&writer->heritage, key);
+    writer->dist_gens[i] = writer->gen_floor;
     /* Partner: the acquire load of hash in btcf_reader_dist. */
     atomic_store_explicit(&writer->dists[i].hash, hash, memory_order_release);
     return i;

@@ -5,7 +5,6 @@
 #include "core/arena.h"
 #include "core/base.h"
 #include "shm/file.h"
-#include "shm/heritage.h"
 #include "shm/writer.h"
 
 /* Tests that kill a writer at a chosen place define this to learn where it is; otherwise it is nothing. */
@@ -21,10 +20,11 @@ struct writer {
     struct btcf_file file;
     struct btcf_header *header;
     uint64_t hash_seed, epoch, heartbeat;
+    uint64_t gen_floor; /* the ABI's */
 
     struct btcf_doc_slot *slots;
     uint32_t slot_count, doc_count, doc_count_max;
-    uint64_t *doc_gens;    /* of each slot: the generation published last, in this file or the one before */
+    uint64_t *doc_gens;    /* of each slot: the generation published last, or the floor */
     uint32_t *doc_buffers; /* of each slot: its k */
     unsigned char *bodies;
     uint64_t buffer_size;
@@ -37,8 +37,6 @@ struct writer {
     struct btcf_event_slot *events;
     uint32_t event_count;
     uint64_t event_head;
-
-    struct heritage heritage;
 };
 
 /* Writes a private event, whose checksum is set, into the ring: id 0, then the rest, then the id. */
