@@ -23,7 +23,7 @@
 #include "roles/supervisor.h"
 
 #define RESTART_BASE_MS 200
-#define RESTART_MAX_MS 5000
+#define RESTART_MAX_MS 2000
 #define RESTART_STABLE_MS 30000
 #define GUARD_STEP_MS 200
 #define WAIT_STEP_MS 20
@@ -219,6 +219,7 @@ static int run_up(struct up *up)
     enum err_kind kind;
 
     printf("btcf " BTCF_VERSION "\n");
+    fflush(stdout);
     proc_signals_init();
     up->started_ms = clock_mono_ms();
     if (look(up) < 0)

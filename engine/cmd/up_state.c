@@ -40,23 +40,21 @@ struct probe {
     const char *path;
 };
 
-/* In a child that has become the account: 0, or 1 + the length of the first prefix that it cannot enter. */
+/* In a child that has become the account: 0, or the number of components in the first directory above the last that it
+ * cannot enter. What does not exist yet will be made. */
 static int probe_path(void *arg)
 {
     const struct probe *probe = arg;
     char prefix[UP_PATH_SIZE];
-    size_t depth = 0;
+    int depth = 0;
 
-    for (const char *end = strchr(probe->path + 1, '/');; end = strchr(end + 1, '/')) {
-        size_t len = end != NULL ? (size_t)(end - probe->path) : strlen(probe->path);
-
+    for (const char *end = strchr(probe->path + 1, '/'); end != NULL; end = strchr(end + 1, '/')) {
         depth++;
-        snprintf(prefix, sizeof prefix, "%.*s", (int)len, probe->path);
+        snprintf(prefix, sizeof prefix, "%.*s", (int)(end - probe->path), probe->path);
         if (access(prefix, X_OK) < 0 && errno != ENOENT)
-            return (int)depth;
-        if (end == NULL)
-            return 0;
+            return depth;
     }
+    return 0;
 }
 
 /* Copies the first `depth` components of an absolute path. */

@@ -23,6 +23,7 @@
 #define SECRET_SIZE_MAX 4096
 #define WHERE_SIZE 1024
 #define FILE_SUFFIX "_file"
+#define FILE_SIZE_MAX ((size_t)1 << 20)
 
 /* A value of the file and the line that it stood on. */
 struct value {
@@ -152,26 +153,81 @@ static int check_readable(const char *path)
     return 0;
 }
 
-static int load_file(struct settings *settings, const char *path)
+/* Blanks what stands behind # or // outside of quotes. libconfuse would skip it as well, but counts the lines of
+ * comments wrongly, and an error that names the wrong line is worse than none. */
+static void blank_comments(char *text)
 {
-    if (check_readable(path) < 0)
-        return -1;
+    char quote = '\0';
 
+    for (char *c = text; *c != '\0'; c++) {
+        if (quote != '\0') {
+            if (*c == '\\' && c[1] != '\0')
+                c++;
+            else if (*c == quote)
+                quote = '\0';
+        } else if (*c == '"' || *c == '\'') {
+            quote = *c;
+        } else if (*c == '#' || (*c == '/' && c[1] == '/')) {
+            for (; *c != '\0' && *c != '\n'; c++)
+                *c = ' ';
+            if (*c == '\0')
+                return;
+        }
+    }
+}
+
+/* The file without its comments, as a stream over *text, which the caller frees after it. NULL with the error set. */
+static FILE *open_text(const char *path, char **text)
+{
+    FILE *file = fopen(path, "re");
+
+    *text = malloc(FILE_SIZE_MAX + 2);
+    if (*text == NULL)
+        abort();
+    size_t len = file != NULL ? fread(*text, 1, FILE_SIZE_MAX, file) : 0;
+    bool is_read = file != NULL && !ferror(file), is_whole = is_read && feof(file);
+    int error = errno;
+    if (file != NULL)
+        fclose(file);
+    (*text)[len] = '\0';
+    if (is_whole) {
+        blank_comments(*text);
+        memcpy(*text + len, "\n", 2); /* a stream of nothing cannot be opened */
+        return fmemopen(*text, len + 1, "r");
+    }
+    if (is_read)
+        err_set(E_INPUT, "the settings in %s are more than %zu bytes", path, FILE_SIZE_MAX);
+    else
+        err_set(E_INPUT, "cannot read the settings in %s: %s", path, strerror(error));
+    return NULL;
+}
+
+static int parse_stream(struct settings *settings, const char *path, FILE *stream)
+{
     cfg_t *cfg = create_parser();
     int rc = -1;
 
+    cfg->filename = strdup(path); /* cfg_free frees it */
     err_clear();
-    switch (cfg_parse(cfg, path)) {
-    case CFG_SUCCESS:
+    if (cfg_parse_fp(cfg, stream) == CFG_SUCCESS)
         rc = take_values(settings, cfg, path);
-        break;
-    case CFG_FILE_ERROR:
-        rc = err_set(E_INPUT, "cannot read the settings in %s: %s", path, strerror(errno));
-        break;
-    default:
-        rc = err_kind() != E_NONE ? -1 : err_set(E_INPUT, "%s: is not a file of settings", path);
-    }
+    else if (err_kind() == E_NONE)
+        err_set(E_INPUT, "%s: is not a file of settings", path);
     cfg_free(cfg);
+    return rc;
+}
+
+static int load_file(struct settings *settings, const char *path)
+{
+    char *text = NULL;
+
+    if (check_readable(path) < 0)
+        return -1;
+    FILE *stream = open_text(path, &text);
+    int rc = stream != NULL ? parse_stream(settings, path, stream) : -1;
+    if (stream != NULL)
+        fclose(stream);
+    free(text);
     return rc;
 }
 

@@ -174,6 +174,7 @@ static void errors_name_file_line_and_setting(void **state)
 {
     (void)state;
     refused("\nhttp_port = 0\n", ":2: http_port:", "not between 1 and 65535");
+    refused("# one\n# two // three\nsymbol = \"A # B\" # four\nhttp_port = 0\n", ":4: http_port:", "not between");
     refused("http_port = 65536\n", ":1: http_port:", "not between");
     refused("http_port = 80x\n", ":1: http_port:", "not an integer");
     refused("http_port = 80.5\n", ":1: http_port:", "not an integer");
