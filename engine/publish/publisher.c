@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/arena.h"
 #include "core/clock.h"
@@ -26,6 +27,8 @@
 #define LOOK_ARENA_BYTES (64u << 20)
 #define METRICS_MS 5000
 #define FILE_MODE 0640
+#define DIR_MODE 0755
+#define PATH_SIZE 4096
 
 /* Columns: newest batch, then the newest change of candle, accuracy, provider_state, component. Indexes: unique
  * (feed, issued_at), candle_change; the other three tables have a few dozen rows. */
@@ -69,6 +72,7 @@ int publisher_create(struct publisher **out, const struct settings *settings)
                                      .event_count = PUBLISHER_EVENT_COUNT,
                                      .dist_count_max = HORIZON_COUNT,
                                      .mode = FILE_MODE};
+    mkdir(settings->shm_dir, DIR_MODE); /* that it exists is fine; that it cannot exist is what the writer says */
     if (writer_create(&writer, &options) < 0)
         return err_wrap("while making the shared file in %s", settings->shm_dir);
     struct publisher *publisher = calloc(1, sizeof(*publisher));
@@ -161,6 +165,8 @@ static int build(struct publisher *publisher, struct db *db, const struct sight 
         return -1;
     window_publish(&window, &publisher->shelf);
     events_announce(&window, &publisher->announced, publisher->writer);
+    metric_set(METRIC_forecast_issued_at_seconds, window.batch.issued_at / MS_PER_S);
+    metric_set(METRIC_forecast_published_at_seconds, window.batch.created_wall_ms / MS_PER_S);
     bool degraded = sight->feed.degraded || window.batch.degraded;
     writer_set_health(publisher->writer, degraded ? BTCF_HEALTH_DEGRADED : 0);
     return 0;
@@ -175,8 +181,10 @@ static void publish_metrics(struct publisher *publisher)
     publisher->metrics_mono_ms = now_ms;
     struct document doc = {
         .key = "/metrics", .doc_class = BTCF_DOC_INTERNAL, .type = BTCF_TYPE_TEXT, .published_ms = clock_wall_ms()};
+    char dir[PATH_SIZE];
+    snprintf(dir, sizeof(dir), "%s/" METRICS_DIR, publisher->settings->run_dir);
     document_init(&doc);
-    if (metrics_render(publisher->settings->run_dir, &doc.fresh) < 0 || shelf_put(&publisher->shelf, &doc, NULL) < 0)
+    if (metrics_render(dir, &doc.fresh) < 0 || shelf_put(&publisher->shelf, &doc, NULL) < 0)
         log_failure("publish.failed", doc.key);
     document_release(&doc);
 }

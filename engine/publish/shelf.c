@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/metrics.h"
 
 static size_t find(const struct shelf *shelf, const char *key);
 
@@ -30,6 +31,7 @@ int shelf_put(struct shelf *shelf, const struct document *doc, bool *changed)
         return err_set(E_LIMIT, "no room for %s: %d documents are published", doc->key, SHELF_DOC_COUNT_MAX);
     if (document_publish(doc, shelf->writer) < 0)
         return -1;
+    metric_add(METRIC_documents_published_total, 1);
     if (i == shelf->count)
         snprintf(shelf->items[shelf->count++].key, sizeof(shelf->items[0].key), "%s", doc->key);
     shelf->items[i].etag_fresh = etag_fresh;

@@ -124,10 +124,11 @@ static void publish_forecasts(const struct window *window, struct shelf *shelf)
         document_release(&docs[i]);
 }
 
-/* Document and curve. The curve first: who finds the new document finds its numbers as well. */
+/* Document, and its numbers whenever it has changed. Each carries its own times, so neither waits for the other. */
 static void publish_forecast(const struct forecast_page *page, struct document *doc, struct shelf *shelf)
 {
     struct btcf_dist_curve curve;
+    bool changed = false;
     doc->doc_class = BTCF_DOC_FORECAST;
     doc->published_ms = page->batch->created_wall_ms;
     doc->stale_at_ms = page->deadlines.stale_at_ms;
@@ -136,9 +137,10 @@ static void publish_forecast(const struct forecast_page *page, struct document *
     doc_forecast_render(page, false, &doc->fresh);
     doc_forecast_render(page, true, &doc->stale);
     doc_forecast_curve(page, &curve);
-    if (writer_publish_dist(shelf->writer, doc->key, &curve) < 0)
+    if (shelf_put(shelf, doc, &changed) < 0)
         log_failure("publish.failed", doc->key);
-    put(shelf, doc);
+    if (changed && writer_publish_dist(shelf->writer, doc->key, &curve) < 0)
+        log_failure("publish.failed", doc->key);
 }
 
 static void publish_price(const struct window *window, struct shelf *shelf)

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "core/rand.h"
 #include "core/retry.h"
 #include "roles/role.h"
@@ -86,8 +87,10 @@ static int connect(struct loop *loop)
 /* The error ends here: logged once per absence, and a time set for the next try. */
 static void go_away(struct loop *loop, const char *doing)
 {
-    if (!loop->is_away)
+    if (!loop->is_away) {
         log_failure("publish.database_away", doing);
+        metric_add(METRIC_database_losses_total, 1);
+    }
     loop->is_away = true;
     loop->retry_mono_ms = clock_mono_ms() + backoff_next_ms(&loop->backoff, &loop->rng);
     err_clear();

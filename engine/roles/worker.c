@@ -7,6 +7,7 @@
  */
 #include "core/err.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "core/retry.h"
 #include "roles/role.h"
 #include "store/db.h"
@@ -52,8 +53,10 @@ int worker_run(const struct role_context *context)
             done = db_wait(loop.desk.db, POLL_MS);
         if (done >= 0)
             continue;
-        if (!loop.is_away)
+        if (!loop.is_away) {
             log_failure("worker.interrupted", "working through the queue");
+            metric_add(METRIC_database_losses_total, 1);
+        }
         loop.is_away = true;
         err_clear();
         role_pause(context, RECONNECT_BASE_MS + backoff_next_ms(&loop.backoff, &loop.desk.rng));

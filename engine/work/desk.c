@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "jobs/queue.h"
 #include "store/db.h"
 #include "work/work.h"
@@ -72,6 +73,8 @@ static void do_job(struct desk *desk, struct job *job)
         hand_back(desk, job);
     else if (result < 0)
         settle_failure(desk, job);
+    else
+        metric_add(METRIC_jobs_done_total, 1);
     log_context_set("job", NULL);
 }
 
@@ -80,6 +83,7 @@ static void settle_failure(struct desk *desk, const struct job *job)
 {
     const char *state = "left to its lease";
     log_failure("job.failed", job->kind);
+    metric_add(METRIC_jobs_failed_total, 1);
     db_rollback(desk->db);
     if (db_is_open(desk->db) && queue_fail(desk->db, job, &desk->rng, clock_wall_ms(), &state) < 0)
         log_failure("job.failed", "storing the failure");

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "eval/issue.h"
 #include "eval/serve.h"
 #include "ledger/chain.h"
@@ -60,6 +61,7 @@ int work_forecast(struct work *work)
                                          .seed = (uint64_t)(run.issued_at / MS_PER_HOUR)};
     if (make_issue(work, &run) < 0 || choose(work, &run) < 0 || store(work, &run) < 0)
         return err_wrap("while forecasting %s from %" PRId64, run.feed, run.issued_at);
+    metric_add(METRIC_forecasts_stored_total, (int64_t)run.issue.count);
     log_info("forecast.stored", "%zu forecasts of %s from %" PRId64 " at %.2f", run.issue.count, run.feed,
              run.issued_at, run.issue.origin_price);
     return 0;

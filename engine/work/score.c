@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "market/candles.h"
 #include "store/db.h"
 #include "work/accuracy.h"
@@ -43,6 +44,7 @@ int work_score(struct work *work)
     }
     if (finish(work, feed) < 0)
         return err_wrap("while finishing the scores of %s", feed);
+    metric_add(METRIC_scores_stored_total, (int64_t)total);
     log_info("score.stored", "%zu forecasts of %s met their truth", total, feed);
     return 0;
 }

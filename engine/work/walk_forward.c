@@ -4,8 +4,7 @@
  * series cut at the origin (eval/issue.h cannot look beyond its end); only targets at or before the begin count, so a
  * replay's future stays unseen. Scores are labelled walk_forward wherever they are shown.
  *
- * Work is stored in chunks, by horizon and model; a run that is taken up again repeats what it finds stored without
- * effect. Progress stands in the row "walk_forward" of the table component.
+ * Work is stored in chunks of origins; a run that is taken up again goes on behind the newest stored origin. Progress stands in the row "walk_forward" of the table component.
  */
 #include <inttypes.h>
 
@@ -32,6 +31,11 @@ static const char SQL_COMPONENT[] =
     "INSERT INTO component (name, state, detail, done, total, updated_wall_ms) VALUES ('walk_forward', $1, $2, $3, $4, $5)"
     " ON CONFLICT (name) DO UPDATE SET state = excluded.state, detail = excluded.detail, done = excluded.done,"
     " total = excluded.total, updated_wall_ms = excluded.updated_wall_ms, change = nextval('change_seq')";
+/* Another release's scores say nothing about this one. */
+static const char SQL_FORGET[] = "DELETE FROM score WHERE feed = $1 AND origin = 'walk_forward' AND release <> $2";
+/* Index: score_due does not serve issued_at, but a feed has some thousands of these rows and this runs once a job. */
+static const char SQL_RESUME[] =
+    "SELECT coalesce(max(issued_at), 0) FROM score WHERE feed = $1 AND origin = 'walk_forward'";
 static const char SQL_NOTIFY[] = "SELECT pg_notify('" WORK_CHANNEL_SCORE "', '')";
 
 struct walk {
@@ -60,6 +64,7 @@ struct chunk {
 };
 
 static int prepare(struct work *work, struct walk *walk);
+static int resume(struct work *work, struct walk *walk);
 static int walk_chunk(struct work *work, struct walk *walk);
 static int walk_origin(struct arena *arena, const struct walk *walk, int64_t origin_ms, struct chunk *chunk);
 static int collect(const struct walk *walk, const struct issue *issue, const struct issue_forecast *forecast,
@@ -106,7 +111,25 @@ static int prepare(struct work *work, struct walk *walk)
     int64_t stride_ms = WALK_STRIDE_S * MS_PER_S;
     walk->total = (size_t)((walk->begin_ms - walk->first_ms) / stride_ms);
     walk->first_ms = walk->begin_ms - (int64_t)walk->total * stride_ms;
+    if (resume(work, walk) < 0)
+        return -1;
     return report(work, walk, "running");
+}
+
+/* Chunks are stored in the order of their origins, so the newest stored origin tells where to go on. The last day of
+ * origins has no scores at long horizons but always some at short ones. */
+static int resume(struct work *work, struct walk *walk)
+{
+    struct db_rows rows;
+    if (db_exec(work->db, SQL_FORGET, NULL, DB_TEXT(walk->feed), DB_TEXT(BTCF_VERSION), DB_END) < 0 ||
+        db_query(work->db, work->arena, SQL_RESUME, &rows, DB_TEXT(walk->feed), DB_END) < 0)
+        return err_wrap("while looking where to go on");
+    int64_t newest_ms = db_i64(&rows, 0, 0);
+    if (newest_ms >= walk->first_ms)
+        walk->done = (size_t)((newest_ms - walk->first_ms) / (WALK_STRIDE_S * MS_PER_S)) + 1;
+    if (walk->done > walk->total)
+        walk->done = walk->total;
+    return 0;
 }
 
 static int walk_chunk(struct work *work, struct walk *walk)

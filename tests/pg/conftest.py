@@ -1,0 +1,159 @@
+"""Fixtures for tests that need PostgreSQL: a private server for the session, a fresh migrated database per test.
+
+The server listens on a Unix socket in a directory of its own, never on TCP. PostgreSQL refuses to run as root, so as
+root it runs as the account postgres. Whatever was started is stopped, also when a test fails.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import psycopg2
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BTCF = pathlib.Path(os.environ.get('BUILD', ROOT / 'build')).resolve() / 'btcf'
+DEADLINE_S = 60
+HOUR_MS = 3600 * 1000
+
+
+def as_server_account(command):
+    """The command as an account that PostgreSQL accepts."""
+    if os.geteuid() != 0:
+        return command
+    return ['setpriv', '--reuid=postgres', '--regid=postgres', '--init-groups', '--'] + command
+
+
+def bin_dir():
+    dirs = sorted(pathlib.Path('/usr/lib/postgresql').glob('*/bin/initdb'))
+    assert dirs, 'PostgreSQL is not installed: run conf/packages.sh'
+    return dirs[-1].parent
+
+
+def wait_for(condition, what, deadline_s=DEADLINE_S):
+    """Polls until condition() is true and returns its value; fails loudly at the deadline."""
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f'{what}: not within {deadline_s} s')
+
+
+class Server:
+    """A private PostgreSQL server."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.data = self.directory / 'data'
+        self.process = None
+        self.run([str(bin_dir() / 'initdb'), '-D', str(self.data), '-A', 'trust', '-U', 'btcf', '-E', 'UTF8',
+                  '--locale=C', '--no-sync'])
+
+    def run(self, command):
+        subprocess.run(as_server_account(command), check=True, stdout=subprocess.DEVNULL, cwd=self.directory)
+
+    def start(self):
+        with open(self.directory / 'log', 'ab') as log:
+            self.process = subprocess.Popen(
+                as_server_account([str(bin_dir() / 'postgres'), '-D', str(self.data), '-k', str(self.directory), '-c',
+                                   'listen_addresses=', '-c', 'fsync=off', '-c', 'max_connections=50']),
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        wait_for(self.answers, 'PostgreSQL answers')
+
+    def answers(self):
+        assert self.process.poll() is None, (self.directory / 'log').read_text(errors='replace')[-2000:]
+        try:
+            psycopg2.connect(self.url('postgres')).close()
+            return True
+        except psycopg2.OperationalError:
+            return False
+
+    def stop(self):
+        """Fast shutdown: connections are cut, nothing is lost."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+    def url(self, database):
+        return f'host={self.directory} user=btcf dbname={database}'
+
+
+@pytest.fixture(scope='session')
+def server():
+    directory = tempfile.mkdtemp(prefix='btcf-pg-')
+    os.chmod(directory, 0o755)
+    if os.geteuid() == 0:
+        shutil.chown(directory, 'postgres', 'postgres')
+    server = Server(directory)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+class Database:
+    """One fresh database, migrated; sql() runs a statement and returns its rows."""
+
+    def __init__(self, server, name):
+        self.server, self.name, self.url = server, name, server.url(name)
+        self.connection = None
+
+    def sql(self, text, parameters=None):
+        if self.connection is None or self.connection.closed:
+            self.connection = psycopg2.connect(self.url)
+            self.connection.autocommit = True
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute(text, parameters)
+                return cursor.fetchall() if cursor.description else []
+        except psycopg2.OperationalError:
+            self.connection.close()
+            raise
+
+    def one(self, text, parameters=None):
+        return self.sql(text, parameters)[0][0]
+
+    def btcf(self, *arguments, environment=None, check=True):
+        return run_btcf(self, *arguments, environment=environment, check=check)
+
+
+def run_btcf(database, *arguments, environment=None, check=True):
+    done = subprocess.run([str(BTCF), *arguments], env={**os.environ, 'BTCF_DATABASE_URL': database.url,
+                                                        **(environment or {})},
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=120)
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+database_count = 0
+
+
+@pytest.fixture
+def database(server):
+    global database_count
+    database_count += 1
+    name = f'test_{os.getpid()}_{database_count}'
+    admin = psycopg2.connect(server.url('postgres'))
+    admin.autocommit = True
+    admin.cursor().execute(f'CREATE DATABASE {name}')
+    database = Database(server, name)
+    database.btcf('migrate', 'up')
+    yield database
+    if database.connection is not None:
+        database.connection.close()
+    if server.process.poll() is None:
+        admin = psycopg2.connect(server.url('postgres'))
+        admin.autocommit = True
+        admin.cursor().execute(f'DROP DATABASE {name} WITH (FORCE)')
+        admin.close()
