@@ -7,6 +7,7 @@
 #   make module     the nginx module alone, against the headers of the packaged nginx
 #   make check      the quick tests: lint, unit, reference, shm
 #   make check-t    the nginx tests; check-pg: PostgreSQL; check-e2e: whole stacks
+#   make accuracy   walk-forward on the development data, scored: the tables of docs/MODELS.md
 #   make bench      performance beside its peers, as ratios
 #   make asan       unit, reference and shm under ASan+UBSan, and the nginx tests on an nginx built with them
 #   make tsan       the shared memory tests as threads under TSan
@@ -152,6 +153,10 @@ lint:
 	tests/run lint
 bench: all
 	tests/load/bench
+
+.PHONY: accuracy
+accuracy: $(BIN)
+	BUILD=$(BUILD) tests/reference/accuracy.sh
 
 .PHONY: coverage
 coverage:
