@@ -118,7 +118,7 @@ static inline unsigned char *shm_load(const char *path, size_t *size)
 /* Puts a file in place as a writer would: complete under another name, then renamed. */
 static inline void shm_save(const char *path, const unsigned char *bytes, size_t size)
 {
-    char tmp[256];
+    char tmp[4200];
     int fd;
 
     snprintf(tmp, sizeof(tmp), "%s.copy", path);
