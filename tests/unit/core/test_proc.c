@@ -272,16 +272,21 @@ static void who_ignores_the_signal_is_killed(void **state)
     close(ready[1]);
 }
 
-/* Starts a child that dies with us, tells its pid, and is killed itself. */
-static int dies_before_its_child(int report_fd)
+/* Tells its pid when everything around it is in place, then waits to be ended. */
+static int reports_and_sleeps(void *ctx)
 {
+    pid_t pid = getpid();
+
+    return write(*(int *)ctx, &pid, sizeof pid) == sizeof pid ? sleeps(NULL) : 1;
+}
+
+static int waits_for_its_child(int report_fd)
+{
+    const struct proc_spec spec = {
+        .name = "orphan", .run = reports_and_sleeps, .ctx = &report_fd, .death_signal = SIGKILL};
     pid_t pid;
 
-    if (proc_spawn(&(struct proc_spec){.name = "orphan", .run = sleeps, .death_signal = SIGKILL}, &pid) < 0)
-        return 1;
-    if (write(report_fd, &pid, sizeof pid) < 0)
-        return 1;
-    return sleeps(NULL);
+    return proc_spawn(&spec, &pid) == 0 ? sleeps(NULL) : 1;
 }
 
 static void the_kernel_ends_a_child_whose_parent_was_killed(void **state)
@@ -294,7 +299,7 @@ static void the_kernel_ends_a_child_whose_parent_was_killed(void **state)
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* so that the orphan becomes ours to wait for */
     pid_t parent = fork();
     if (parent == 0)
-        _exit(dies_before_its_child(report[1]));
+        _exit(waits_for_its_child(report[1]));
     assert_int_equal(read(report[0], &child, sizeof child), sizeof child);
     kill(parent, SIGKILL);
     assert_int_equal(proc_wait(parent, DEADLINE_MS, &status), 1);
