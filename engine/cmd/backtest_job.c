@@ -251,8 +251,10 @@ static int await_workers(struct work *work)
             rc = ended < 0 ? -1 : check_worker(work, i, status);
         }
     }
-    if (is_terminal)
+    if (is_terminal) {
+        show_progress(work, begun_ms); /* what was done since the last look */
         fputc('\n', stderr);
+    }
     return rc;
 }
 

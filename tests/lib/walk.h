@@ -3,7 +3,7 @@
 #define TESTS_WALK_H
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "core/arena.h"
 #include "core/rand.h"
