@@ -380,7 +380,7 @@ static int report(const struct tally *sum, const uint64_t died_at[PLACE_COUNT], 
            " before and %" PRIu64 " after the rename, %" PRIu64 " elsewhere\n",
            kills, died_at[FILLING], died_at[BEFORE_RENAME], died_at[AFTER_RENAME],
            kills - died_at[FILLING] - died_at[BEFORE_RENAME] - died_at[AFTER_RENAME]);
-    printf("# torn %" PRIu64 ", backwards %" PRIu64 ", retries %" PRIu64 " (%.4f %%), gave up as busy %" PRIu64
+    printf("# torn %" PRIu64 ", backwards %" PRIu64 ", retries %" PRIu64 " (%.4f %%), found busy %" PRIu64
            " (%.4f %%)\n",
            sum->torn, sum->backwards, sum->retries, 100.0 * (double)sum->retries / (double)sum->reads, sum->busy,
            100.0 * (double)sum->busy / (double)sum->reads);
