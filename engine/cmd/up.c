@@ -77,6 +77,7 @@ static int run_engine(void *arg)
 
     /* What is open belongs to `btcf up`: database, lock, module. */
     close_range(STDERR_FILENO + 1, ~0U, 0);
+    log_use_text(up->settings->log_text);
     if (log_parse_level(up->settings->log_level, &options.log_level) == 0 && supervisor_run(&options) == 0)
         return EXIT_OK;
     log_failure("engine.failed", "engine");
@@ -220,6 +221,8 @@ static int run_up(struct up *up)
 
     printf("btcf " BTCF_VERSION "\n");
     fflush(stdout);
+    log_init("up", LOG_WARN);
+    log_use_text(true);
     proc_signals_init();
     up->started_ms = clock_mono_ms();
     if (look(up) < 0)

@@ -11,6 +11,7 @@
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/err.h"
+#include "core/log.h"
 #include "core/settings.h"
 #include "core/str.h"
 #include "market/candles.h"
@@ -88,7 +89,7 @@ static int choose_series_or_none(const struct feed_setup *setup, struct archive_
     return 0;
 }
 
-/* Does any of the configured exchanges answer? If not, reason says what the first of them said. */
+/* Does any of the configured exchanges answer? If not, reason says what the last of them said. */
 static bool is_live_reachable(const struct feed_setup *setup, char reason[REASON_SIZE])
 {
     struct provider_context context = {.settings = setup->settings, .https = setup->https};
@@ -114,8 +115,8 @@ static bool is_live_reachable(const struct feed_setup *setup, char reason[REASON
         arena_free(&arena);
         if (rc == 0 && list.count > 0)
             return true;
-        if (reason[0] == '\0')
-            snprintf(reason, REASON_SIZE, "%s", rc < 0 ? err_text() : "no exchange has candles");
+        snprintf(reason, REASON_SIZE, "%s", rc < 0 ? err_text() : "has no candles");
+        log_warn("feed.no_answer", "%s: %s", text, reason); /* the feed's note is public and says only that */
         err_clear();
     }
     return false;
@@ -201,8 +202,7 @@ static void plan_live(const struct feed_setup *setup, const struct choice *choic
     snprintf(feed->origin, sizeof(feed->origin), "live");
     set_note(feed, "Live prices of %s.", setup->settings->providers);
     if (choice->reason[0] != '\0')
-        set_note(feed, "Live prices of %s; at the start no exchange answered: %s", setup->settings->providers,
-                 choice->reason);
+        set_note(feed, "Live prices of %s; at the start no exchange answered.", setup->settings->providers);
 }
 
 static int plan_replay(const struct feed_setup *setup, const struct choice *choice, struct feed *feed)
@@ -219,8 +219,8 @@ static int plan_replay(const struct feed_setup *setup, const struct choice *choi
              series->interval_s, series->row_count, series->first_ms, series->end_ms, feed->market0_ms);
     set_note(feed, "Imported history (%s, in %s) is replayed from %s.", series->source, series->quote, start);
     if (choice->reason[0] != '\0')
-        set_note(feed, "Imported history (%s, in %s) is replayed from %s, as no exchange answered: %s",
-                 series->source, series->quote, start, choice->reason);
+        set_note(feed, "Imported history (%s, in %s) is replayed from %s, as no exchange answered.", series->source,
+                 series->quote, start);
     feed->begin_ms = feed->market0_ms;
     feed->end_ms = time_floor(series->end_ms, MS_PER_HOUR);
     feed->degraded = true;
@@ -239,9 +239,8 @@ static void plan_simulate(const struct feed_setup *setup, const struct choice *c
     set_note(feed, "Prices are simulated (seed %" PRId64 "), not real.", seed);
     if (choice->reason[0] != '\0')
         set_note(feed,
-                 "Prices are simulated (seed %" PRId64
-                 "), not real: nothing is imported, and no exchange answered: %s",
-                 seed, choice->reason);
+                 "Prices are simulated (seed %" PRId64 "), not real: nothing is imported, and no exchange answered.",
+                 seed);
 }
 
 /* The feed as it would be made now; replays are numbered when they are made. */

@@ -49,6 +49,11 @@ def is_alive(pid):
         return False
 
 
+def collect(stream, lines):
+    for line in stream:
+        lines.append(line.rstrip('\n'))
+
+
 class Answer:
     def __init__(self, response):
         self.status = response.status
@@ -90,12 +95,8 @@ class Stack:
         self.process = subprocess.Popen(self.command(), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True, errors='replace',
                                         env={**os.environ, **self.environment}, start_new_session=True, **popen)
-        threading.Thread(target=self._collect, args=(self.process.stdout,), daemon=True).start()
+        threading.Thread(target=collect, args=(self.process.stdout, self.output), daemon=True).start()
         return self
-
-    def _collect(self, stream):
-        for line in stream:
-            self.output.append(line.rstrip('\n'))
 
     def text(self):
         return '\n'.join(self.output)
