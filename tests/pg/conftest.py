@@ -16,6 +16,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BTCF = pathlib.Path(os.environ.get('BUILD', ROOT / 'build')).resolve() / 'btcf'
+SHARED = pathlib.Path(os.environ.get('BTCF_SHARED') or ROOT.parent / 'shared')
 DEADLINE_S = 60
 HOUR_MS = 3600 * 1000
 
@@ -122,38 +123,62 @@ class Database:
     def one(self, text, parameters=None):
         return self.sql(text, parameters)[0][0]
 
-    def btcf(self, *arguments, environment=None, check=True):
-        return run_btcf(self, *arguments, environment=environment, check=check)
+    def btcf(self, *arguments, environment=None, check=True, status=0, stdin=''):
+        return run_btcf(self, *arguments, environment=environment, check=check, status=status, stdin=stdin)
 
 
-def run_btcf(database, *arguments, environment=None, check=True):
+def run_btcf(database, *arguments, environment=None, check=True, status=0, stdin=''):
+    """Runs btcf to its end; unless check is false, its exit status must be `status`."""
     done = subprocess.run([str(BTCF), *arguments], env={**os.environ, 'BTCF_DATABASE_URL': database.url,
                                                         **(environment or {})},
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=120)
+                          input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
     if check:
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == status, f'{arguments}: {done.returncode}\n{done.stdout}{done.stderr}'
     return done
 
 
 database_count = 0
 
 
-@pytest.fixture
-def database(server):
+def create_database(server, template):
     global database_count
     database_count += 1
     name = f'test_{os.getpid()}_{database_count}'
     admin = psycopg2.connect(server.url('postgres'))
     admin.autocommit = True
-    admin.cursor().execute(f'CREATE DATABASE {name}')
-    database = Database(server, name)
-    database.btcf('migrate', 'up')
-    yield database
+    admin.cursor().execute(f'CREATE DATABASE {name} TEMPLATE {template}')
+    admin.close()
+    return Database(server, name)
+
+
+def drop_database(database):
     if database.connection is not None:
         database.connection.close()
-    if server.process.poll() is None:
-        admin = psycopg2.connect(server.url('postgres'))
+    if database.server.process.poll() is None:
+        admin = psycopg2.connect(database.server.url('postgres'))
         admin.autocommit = True
-        admin.cursor().execute(f'DROP DATABASE {name} WITH (FORCE)')
+        admin.cursor().execute(f'DROP DATABASE {database.name} WITH (FORCE)')
         admin.close()
+
+
+@pytest.fixture(scope='session')
+def migrated(server):
+    """The name of a migrated database that others are copied from: quicker than migrating each."""
+    database = create_database(server, 'template0')
+    database.btcf('migrate', 'up')
+    return database.name
+
+
+@pytest.fixture
+def database(server, migrated):
+    database = create_database(server, migrated)
+    yield database
+    drop_database(database)
+
+
+@pytest.fixture
+def empty_database(server):
+    """Without our schema."""
+    database = create_database(server, 'template0')
+    yield database
+    drop_database(database)
