@@ -53,7 +53,8 @@ bool btcf_dist_init(struct btcf_dist *dist, const struct btcf_dist_curve *curve)
     dist->count = n;
     dist->scale_low = (x[1] - x[0]) / log(p[1] / p[0]);
     dist->scale_high = (x[n - 1] - x[n - 2]) / log((1 - p[n - 2]) / (1 - p[n - 1]));
-    return true;
+    /* Levels so near each other that their difference is lost (1e-300 and 2e-300 are both 1 away from 1) have no slope. */
+    return isfinite(dist->scale_low) && isfinite(dist->scale_high);
 }
 
 /* Number of values in ascending `list` that are <= x. */

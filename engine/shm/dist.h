@@ -27,7 +27,8 @@ struct btcf_dist {
 };
 
 /* Makes `dist` of a curve copied from pub. False, and nothing else said, when the curve is not one: fewer than two
- * levels, levels that do not ascend or lie outside (0, 1), prices that descend or are not positive and finite. */
+ * levels, levels that do not ascend, lie outside (0, 1) or are too near each other to show a rate, prices that descend or are
+ * not positive and finite. */
 bool btcf_dist_init(struct btcf_dist *dist, const struct btcf_dist_curve *curve) BTCF_MUST_CHECK;
 
 /* Probability, 0 to 1, that the price at target is at or below `price`. 0 for price <= 0; NaN for NaN. */

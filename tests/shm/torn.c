@@ -34,8 +34,9 @@ static void note_place(enum place place);
 #define RANDOM_DELAY_NS 2000000
 #define SIDE_EVERY 8 /* reads per event and curve read */
 
+/* Plain in the reader that counts; copied to the board and back as shared words. */
 struct tally {
-    _Atomic uint64_t reads, changed, torn, backwards, retries, busy, attaches, sides, controls, control_torn;
+    uint64_t reads, changed, torn, backwards, retries, busy, attaches, sides, controls, control_torn;
 };
 
 /* What the processes tell each other; a page that is none of the files under test. */
@@ -45,7 +46,7 @@ static struct board {
     _Atomic int32_t trap_after; /* visits to that place before it does */
     _Atomic uint32_t is_trapped, is_over;
     _Atomic uint64_t publications;
-    struct tally readers[READER_MAX];
+    struct tally tallies[READER_MAX];
 } * board;
 
 static struct options {
@@ -103,21 +104,17 @@ static void write_until_killed(void)
 
 struct seat {
     struct btcf_reader reader;
-    struct tally *tally;
+    struct tally tally;
+    unsigned number;
     int64_t slots[INV_DOC_COUNT];
     uint64_t last_gen[INV_DOC_COUNT], last_curve, last_event;
     uint64_t turn;
 };
 
-static void add(_Atomic uint64_t *counter, uint64_t n)
+static void complain(struct seat *seat, uint64_t *counter, const char *what, uint64_t gen)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
-static void complain(struct seat *seat, _Atomic uint64_t *counter, const char *what, uint64_t gen)
-{
-    add(counter, 1);
-    fprintf(stderr, "# reader %d: %s at generation %" PRIu64 "\n", (int)(seat->tally - board->readers), what, gen);
+    ++*counter;
+    fprintf(stderr, "# reader %u: %s at generation %" PRIu64 "\n", seat->number, what, gen);
 }
 
 /* As the worker's timer does it. A file that is refused although nobody damages any is reported as torn. */
@@ -133,15 +130,15 @@ static void attach_if_outdated(struct seat *seat)
     if (why == BTCF_ATTACH_RETIRED || why == BTCF_ATTACH_NO_FILE)
         return; /* replaced between open and check, or before the first birth */
     if (why != BTCF_ATTACH_OK) {
-        complain(seat, &seat->tally->torn, btcf_attach_text(why), 0);
+        complain(seat, &seat->tally.torn, btcf_attach_text(why), 0);
         return;
     }
-    add(&seat->tally->attaches, 1);
+    seat->tally.attaches++;
     for (uint32_t doc = 0; doc < INV_DOC_COUNT; doc++) {
         inv_key(key, doc);
         seat->slots[doc] = btcf_reader_find(&seat->reader, key, strlen(key));
         if (seat->slots[doc] < 0)
-            complain(seat, &seat->tally->torn, "a live file lacks a document", 0);
+            complain(seat, &seat->tally.torn, "a live file lacks a document", 0);
     }
 }
 
@@ -149,12 +146,12 @@ static void check_document(struct seat *seat, uint32_t doc, const struct btcf_do
                            const unsigned char *buf)
 {
     if (!inv_is_meta_whole(meta) || !inv_is_whole(buf, btcf_body_len(meta, body), doc, meta->gen, body))
-        complain(seat, &seat->tally->torn, "a document is torn", meta->gen);
+        complain(seat, &seat->tally.torn, "a document is torn", meta->gen);
     if (meta->gen < seat->last_gen[doc])
-        complain(seat, &seat->tally->backwards, "a document went backwards", meta->gen);
-    add(&seat->tally->changed, meta->gen != seat->last_gen[doc]);
+        complain(seat, &seat->tally.backwards, "a document went backwards", meta->gen);
+    seat->tally.changed += meta->gen != seat->last_gen[doc];
     seat->last_gen[doc] = meta->gen;
-    add(&seat->tally->reads, 1);
+    seat->tally.reads++;
 }
 
 static void read_document(struct seat *seat)
@@ -170,7 +167,7 @@ static void read_document(struct seat *seat)
     if (outcome == BTCF_READ_OK)
         check_document(seat, doc, &meta, body, buf);
     else if (outcome != BTCF_READ_BUSY)
-        complain(seat, &seat->tally->torn, outcome == BTCF_READ_CORRUPT ? "bad checksum" : "absent", meta.gen);
+        complain(seat, &seat->tally.torn, outcome == BTCF_READ_CORRUPT ? "bad checksum" : "absent", meta.gen);
 }
 
 /* The same copy without the second look at the generation: what a careless reader would do. */
@@ -183,13 +180,13 @@ static void read_carelessly(struct seat *seat)
     struct btcf_doc_meta meta;
 
     btcf_words_load(&meta, &slot->meta[gen & 1], sizeof(meta));
-    add(&seat->tally->controls, 1);
+    seat->tally.controls++;
     if (meta.gen == gen && meta.variant[0].body_len <= INV_BODY_MAX) {
         btcf_words_load(buf, seat->reader.bodies + meta.variant[0].body_off, meta.variant[0].body_len);
         if (inv_is_whole(buf, meta.variant[0].body_len, doc, gen, 0))
             return;
     }
-    add(&seat->tally->control_torn, 1);
+    seat->tally.control_torn++;
 }
 
 static void read_event_and_curve(struct seat *seat)
@@ -200,24 +197,24 @@ static void read_event_and_curve(struct seat *seat)
     enum btcf_read outcome = btcf_reader_event(&seat->reader, head, &event);
 
     if (head < seat->last_event)
-        complain(seat, &seat->tally->backwards, "the ring went backwards", head);
+        complain(seat, &seat->tally.backwards, "the ring went backwards", head);
     seat->last_event = head;
     if (outcome == BTCF_READ_CORRUPT || (outcome == BTCF_READ_OK && !inv_is_event_whole(&event, head)))
-        complain(seat, &seat->tally->torn, "an event is torn", head);
+        complain(seat, &seat->tally.torn, "an event is torn", head);
 
     outcome = btcf_reader_dist(&seat->reader, "/d/0", 4, &curve);
     if (outcome == BTCF_READ_CORRUPT || (outcome == BTCF_READ_OK && !inv_is_curve_whole(&curve)))
-        complain(seat, &seat->tally->torn, "a curve is torn", 0);
+        complain(seat, &seat->tally.torn, "a curve is torn", 0);
     if (outcome == BTCF_READ_OK && curve.gen < seat->last_curve)
-        complain(seat, &seat->tally->backwards, "a curve went backwards", curve.gen);
+        complain(seat, &seat->tally.backwards, "a curve went backwards", curve.gen);
     if (outcome == BTCF_READ_OK)
         seat->last_curve = curve.gen;
-    add(&seat->tally->sides, 1);
+    seat->tally.sides++;
 }
 
 static void read_until_over(unsigned number)
 {
-    struct seat seat = {.tally = &board->readers[number], .turn = number};
+    struct seat seat = {.number = number, .turn = number};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     while (atomic_load_explicit(&board->is_over, memory_order_relaxed) == 0) {
@@ -232,8 +229,9 @@ static void read_until_over(unsigned number)
             read_carelessly(&seat);
         if (seat.turn % SIDE_EVERY == 0)
             read_event_and_curve(&seat);
-        atomic_store_explicit(&seat.tally->retries, seat.reader.retries, memory_order_relaxed);
-        atomic_store_explicit(&seat.tally->busy, seat.reader.busy, memory_order_relaxed);
+        seat.tally.retries = seat.reader.retries;
+        seat.tally.busy = seat.reader.busy;
+        btcf_words_store(&board->tallies[number], &seat.tally, sizeof(seat.tally));
     }
     btcf_reader_close(&seat.reader);
     _exit(0);
@@ -254,18 +252,19 @@ static struct tally sum_up(void)
     struct tally sum = {0};
 
     for (unsigned i = 0; i < options.readers; i++) {
-        const struct tally *one = &board->readers[i];
+        struct tally one;
 
-        sum.reads += one->reads;
-        sum.changed += one->changed;
-        sum.torn += one->torn;
-        sum.backwards += one->backwards;
-        sum.retries += one->retries;
-        sum.busy += one->busy;
-        sum.attaches += one->attaches;
-        sum.sides += one->sides;
-        sum.controls += one->controls;
-        sum.control_torn += one->control_torn;
+        btcf_words_load(&one, &board->tallies[i], sizeof(one));
+        sum.reads += one.reads;
+        sum.changed += one.changed;
+        sum.torn += one.torn;
+        sum.backwards += one.backwards;
+        sum.retries += one.retries;
+        sum.busy += one.busy;
+        sum.attaches += one.attaches;
+        sum.sides += one.sides;
+        sum.controls += one.controls;
+        sum.control_torn += one.control_torn;
     }
     return sum;
 }

@@ -195,6 +195,14 @@ static void refuses_what_is_not_a_curve(void **state)
     refuse(2, (const double[]){0.4, 0.6}, (const double[]){1, (double)NAN});
 }
 
+/* Found by tests/fuzz/fuzz_reader.c: 0/0 as a tail's scale made every probability NaN. */
+static void refuses_levels_that_differ_by_less_than_arithmetic_can_tell(void **state)
+{
+    (void)state;
+    refuse(2, (const double[]){1e-300, 2e-300}, (const double[]){100, 100});
+    refuse(2, (const double[]){1e-300, 2e-300}, (const double[]){100, 101});
+}
+
 static void takes_the_fewest_and_the_most_levels(void **state)
 {
     double levels[BTCF_DIST_LEVELS_MAX], values[BTCF_DIST_LEVELS_MAX];
@@ -225,6 +233,7 @@ int main(void)
         cmocka_unit_test(prices_at_and_beyond_the_ends_of_the_line),
         cmocka_unit_test(probabilities_outside_the_open_interval_have_no_quantile),
         cmocka_unit_test(refuses_what_is_not_a_curve),
+        cmocka_unit_test(refuses_levels_that_differ_by_less_than_arithmetic_can_tell),
         cmocka_unit_test(takes_the_fewest_and_the_most_levels),
     };
 
