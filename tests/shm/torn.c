@@ -269,6 +269,13 @@ static struct tally sum_up(void)
     return sum;
 }
 
+static uint64_t total_reads(void)
+{
+    const struct tally sum = sum_up();
+
+    return sum.reads;
+}
+
 static pid_t start(void (*run)(unsigned), unsigned argument)
 {
     pid_t pid = fork();
@@ -355,11 +362,11 @@ static void kill_and_wait(uint64_t died_at[PLACE_COUNT])
 
     for (uint64_t kills = 0; kills < options.kills; kills++) {
         /* Spread the kills over the reads. */
-        AWAIT(sum_up().reads >= kills * (options.reads / options.kills));
+        AWAIT(total_reads() >= kills * (options.reads / options.kills));
         died_at[kill_once(&writer, kills)]++;
     }
-    for (before = sum_up().reads; before < options.reads; before = sum_up().reads)
-        AWAIT(sum_up().reads > before);
+    for (before = total_reads(); before < options.reads; before = total_reads())
+        AWAIT(total_reads() > before);
     kill(writer, SIGKILL);
     waitpid(writer, &status, 0);
 }
