@@ -49,7 +49,7 @@ int combine_curves(const struct quantile_curve *const *curves, const double *wei
     for (size_t member = 0; member < count; member++) {
         struct quantile_curve curve = *curves[member];
 
-        if (quantile_curve_finish(&curve, true) < 0)
+        if (quantile_curve_finish(&curve, false) < 0)
             return -1;
         total += weights[member];
         for (size_t i = 0; i < QUANTILE_COUNT; i++)
@@ -57,5 +57,5 @@ int combine_curves(const struct quantile_curve *const *curves, const double *wei
     }
     for (size_t i = 0; i < QUANTILE_COUNT; i++)
         combined->log_return[i] /= total;
-    return quantile_curve_finish(combined, true);
+    return quantile_curve_finish(combined, true); /* mirroring is linear: once here is each of them before */
 }

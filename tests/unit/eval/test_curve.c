@@ -82,6 +82,29 @@ static void the_mean_exists_however_fat_the_tail(void **state)
     assert_true(isfinite(curve_mean_factor(&curve)) && curve_mean_factor(&curve) > 1.0);
 }
 
+/* The same figures by brute force out of the probabilities: E[exp R] is the integral of P(exp R > y) over y, E[R^2] that
+ * of 2 x (P(R > x) + P(R < -x)) over x, E[R] that of P(R > x) - P(R < -x). */
+static void figures_are_the_integrals_of_the_probabilities(void **state)
+{
+    struct quantile_curve curve = normal_curve(0.05, 0.4);
+    const double step = 1e-4;
+    double factor = 0.0, mean = 0.0, square = 0.0;
+
+    (void)state;
+    curve.log_return[0] -= 0.3; /* tails of different weight */
+    curve.log_return[QUANTILE_COUNT - 1] += 0.1;
+    for (double y = step / 2.0; y < 500.0; y += step)
+        factor += step * curve_probability_above(&curve, log(y));
+    for (double x = step / 2.0; x < 30.0; x += step) {
+        double above = curve_probability_above(&curve, x), below = 1.0 - curve_probability_above(&curve, -x);
+
+        mean += step * (above - below);
+        square += step * 2.0 * x * (above + below);
+    }
+    assert_close(curve_mean_factor(&curve), factor, 1e-6);
+    assert_close(curve_deviation(&curve), sqrt(square - mean * mean), 1e-6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +112,7 @@ int main(void)
         cmocka_unit_test(a_curve_without_width_is_a_point),
         cmocka_unit_test(probabilities_fall_from_one_to_zero_and_meet_the_levels),
         cmocka_unit_test(a_mirrored_curve_rises_with_probability_one_half),
+        cmocka_unit_test(figures_are_the_integrals_of_the_probabilities),
         cmocka_unit_test(the_mean_exists_however_fat_the_tail),
     };
     return cmocka_run_group_tests_name("eval/curve", tests, NULL, NULL);
