@@ -343,6 +343,29 @@ static void a_missing_directory_is_told_with_its_name(void **state)
     assert_null(writer);
 }
 
+static void a_name_that_cannot_be_taken_is_an_error_and_the_old_thing_stays(void **state)
+{
+    struct writer_options options = shm_options(&fixture);
+    struct writer *writer = begin();
+    char path[160];
+
+    (void)state;
+    assert_int_equal(mkdir(fixture.pub, 0700), 0);
+    assert_int_equal(writer_go_live(writer), -1);
+    assert_int_equal(err_kind(), E_STORE);
+    assert_non_null(strstr(err_text(), fixture.pub));
+    writer_close(&writer);
+    assert_int_equal(rmdir(fixture.pub), 0);
+    assert_int_equal(shm_fixture_sweep(&fixture, true), 1); /* the lock */
+
+    snprintf(path, sizeof(path), "%s/publish.lock", fixture.dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(writer_create(&writer, &options), -1);
+    assert_int_equal(err_kind(), E_STORE);
+    assert_non_null(strstr(err_text(), "publish.lock"));
+    assert_int_equal(rmdir(path), 0);
+}
+
 static void sizes_of_zero_or_beyond_offsets_are_refused(void **state)
 {
     struct writer_options options = shm_options(&fixture);
@@ -398,6 +421,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_old_file_means_a_new_beginning, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_old_file_is_marked_and_its_readers_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_missing_directory_is_told_with_its_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_name_that_cannot_be_taken_is_an_error_and_the_old_thing_stays, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(sizes_of_zero_or_beyond_offsets_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_cannot_be_allocated_is_an_error_that_leaves_nothing, set_up,
                                         tear_down),

@@ -1,9 +1,11 @@
 /* edge: adopted when it fits, replaced when it does not, and the tables that its counters are read by. */
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -140,6 +142,36 @@ static void a_missing_directory_is_a_system_error(void **state)
     assert_int_equal(btcf_edge_open(&edge, "/nonexistent/btcf", "test"), BTCF_ATTACH_SYSTEM);
 }
 
+static void what_cannot_be_made_leaves_nothing(void **state)
+{
+    char dir[5000];
+    struct btcf_edge edge;
+    struct rlimit old, small = {.rlim_cur = 1 << 12};
+
+    (void)state;
+    memset(dir, 'd', sizeof(dir));
+    dir[sizeof(dir) - 1] = '\0';
+    assert_int_equal(btcf_edge_open(&edge, dir, "test"), BTCF_ATTACH_SYSTEM);
+    assert_int_equal(btcf_edge_open_readonly(&edge, dir), BTCF_ATTACH_SYSTEM);
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small.rlim_max = old.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+
+    enum btcf_attach why = btcf_edge_open(&edge, fixture.dir, "test");
+
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(why, BTCF_ATTACH_SYSTEM);
+    assert_int_equal(shm_fixture_sweep(&fixture, false), 0);
+
+    /* A directory under its name cannot be replaced by a rename. */
+    assert_int_equal(mkdir(fixture.edge, 0700), 0);
+    assert_int_equal(btcf_edge_open(&edge, fixture.dir, "test"), BTCF_ATTACH_SYSTEM);
+    assert_int_equal(shm_fixture_sweep(&fixture, false), 1);
+    assert_int_equal(rmdir(fixture.edge), 0);
+}
+
 static void every_status_has_its_index_and_strangers_share_the_first(void **state)
 {
     (void)state;
@@ -177,6 +209,7 @@ int main(void)
         TEST(a_left_over_temporary_file_is_no_obstacle),
         TEST(a_file_that_anybody_may_write_is_not_trusted),
         TEST(a_missing_directory_is_a_system_error),
+        TEST(what_cannot_be_made_leaves_nothing),
         TEST(every_status_has_its_index_and_strangers_share_the_first),
         TEST(latency_bounds_ascend_to_infinity_and_routes_have_names),
     };

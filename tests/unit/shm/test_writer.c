@@ -183,7 +183,7 @@ static void a_full_directory_refuses_new_keys_and_serves_the_old(void **state)
 
 static void keys_have_one_to_104_bytes(void **state)
 {
-    char key[BTCF_DOC_KEY_MAX + 2];
+    char key[BTCF_DOC_KEY_MAX + 2] = "";
     struct writer_doc doc = shm_doc(key, "x", "");
 
     (void)state;

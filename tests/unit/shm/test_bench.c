@@ -1,0 +1,51 @@
+/* The bench measures and cleans up after itself. What it measures is judged by people and by `make bench`, not here. */
+#include "shm/bench.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "shm_fixture.h"
+
+static void prints_a_row_for_each_measurement_and_leaves_nothing(void **state)
+{
+    struct shm_fixture fixture;
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    (void)state;
+    shm_fixture_init(&fixture);
+
+    int missed = shm_bench(fixture.dir, out);
+
+    fclose(out);
+    assert_true(missed >= 0);
+    assert_non_null(strstr(text, "unchanged read"));
+    assert_non_null(strstr(text, "changed read"));
+    assert_non_null(strstr(text, "publication"));
+    assert_int_equal(shm_fixture_sweep(&fixture, false), 0);
+    free(text);
+    shm_fixture_release(&fixture);
+}
+
+static void says_where_it_could_not_work(void **state)
+{
+    (void)state;
+    assert_int_equal(shm_bench("/nonexistent", stdout), -1);
+    assert_int_equal(err_kind(), E_STORE);
+    assert_non_null(strstr(err_text(), "/nonexistent"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prints_a_row_for_each_measurement_and_leaves_nothing),
+        cmocka_unit_test(says_where_it_could_not_work),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
