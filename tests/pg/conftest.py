@@ -3,6 +3,8 @@
 The server listens on a Unix socket in a directory of its own, never on TCP. PostgreSQL refuses to run as root, so as
 root it runs as the account postgres. Whatever was started is stopped, also when a test fails.
 """
+import contextlib
+import itertools
 import os
 import pathlib
 import shutil
@@ -84,6 +86,12 @@ class Server:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
 
+    def admin(self, statement):
+        connection = psycopg2.connect(self.url('postgres'))
+        connection.autocommit = True
+        connection.cursor().execute(statement)
+        connection.close()
+
     def url(self, database):
         return f'host={self.directory} user=btcf dbname={database}'
 
@@ -137,48 +145,47 @@ def run_btcf(database, *arguments, environment=None, check=True, status=0, stdin
     return done
 
 
-database_count = 0
+database_numbers = itertools.count(1)
 
 
-def create_database(server, template):
-    global database_count
-    database_count += 1
-    name = f'test_{os.getpid()}_{database_count}'
-    admin = psycopg2.connect(server.url('postgres'))
-    admin.autocommit = True
-    admin.cursor().execute(f'CREATE DATABASE {name} TEMPLATE {template}')
-    admin.close()
-    return Database(server, name)
-
-
-def drop_database(database):
-    if database.connection is not None:
-        database.connection.close()
-    if database.server.process.poll() is None:
-        admin = psycopg2.connect(database.server.url('postgres'))
-        admin.autocommit = True
-        admin.cursor().execute(f'DROP DATABASE {database.name} WITH (FORCE)')
-        admin.close()
+@contextlib.contextmanager
+def new_database(server, template):
+    """A copy of `template` that is dropped at the end."""
+    name = f'test_{os.getpid()}_{next(database_numbers)}'
+    server.admin(f'CREATE DATABASE {name} TEMPLATE {template}')
+    database = Database(server, name)
+    try:
+        yield database
+    finally:
+        if database.connection is not None:
+            database.connection.close()
+        if server.process.poll() is None:
+            server.admin(f'DROP DATABASE {name} WITH (FORCE)')
 
 
 @pytest.fixture(scope='session')
 def migrated(server):
     """The name of a migrated database that others are copied from: quicker than migrating each."""
-    database = create_database(server, 'template0')
-    database.btcf('migrate', 'up')
-    return database.name
+    with new_database(server, 'template0') as database:
+        database.btcf('migrate', 'up')
+        yield database.name
 
 
 @pytest.fixture
 def database(server, migrated):
-    database = create_database(server, migrated)
-    yield database
-    drop_database(database)
+    with new_database(server, migrated) as database:
+        yield database
+
+
+@pytest.fixture(scope='module')
+def shared_database(server, migrated):
+    """One database for all tests of a file that do not disturb one another."""
+    with new_database(server, migrated) as database:
+        yield database
 
 
 @pytest.fixture
 def empty_database(server):
     """Without our schema."""
-    database = create_database(server, 'template0')
-    yield database
-    drop_database(database)
+    with new_database(server, 'template0') as database:
+        yield database
