@@ -35,12 +35,7 @@ sub client {
 my $stop = temp_dir() . '/stop';
 my @pids;
 for my $i (1 .. 4) {
-    my $pid = fork;
-    if ($pid == 0) {
-        spew(temp_dir() . "/client.$i", client($stop));
-        POSIX::_exit(0);
-    }
-    push @pids, $pid;
+    push @pids, background { spew(temp_dir() . "/client.$i", client($stop)) };
 }
 
 sub total {

@@ -34,7 +34,7 @@ use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(
     segment nginx config_fails get head_of request raw raw_talk read_responses wait_for finish expect_log over_h2
-    forecast_docs json slurp spew workers_of error_log access_log root_dir temp_dir stop_nginx rss_kb free_port
+    forecast_docs json slurp spew workers_of error_log access_log root_dir temp_dir stop_nginx rss_kb free_port background
 );
 
 my $ROOT = abs_path(dirname(__FILE__) . '/../..');
@@ -357,6 +357,7 @@ sub read_one {
     $$buffer = substr($$buffer, length $top);
     my $response = parse_top($top);
     my $length = $response->{headers}{'content-length'};
+    return read_chunks($response, $buffer, $more) if ($response->{headers}{'transfer-encoding'} || '') eq 'chunked';
     return $response if $method eq 'HEAD' || $response->{status} == 304 || !defined $length;
     while (length $$buffer < $length) {
         $more->() or return undef;
@@ -364,6 +365,19 @@ sub read_one {
     $response->{body} = substr($$buffer, 0, $length);
     $$buffer = substr($$buffer, $length);
     return $response;
+}
+
+sub read_chunks {
+    my ($response, $buffer, $more) = @_;
+    while (1) {
+        while ($$buffer !~ /^([0-9a-f]+)\r\n/i || length($$buffer) < length($1) + 4 + hex $1) {
+            $more->() or return undef;
+        }
+        my ($size) = $$buffer =~ /^([0-9a-f]+)\r\n/i;
+        $response->{body} .= substr($$buffer, length($size) + 2, hex $size);
+        $$buffer = substr($$buffer, length($size) + 4 + hex $size);
+        return $response if hex $size == 0;
+    }
 }
 
 # Headers by lower-case name; a repeated one is an array under `all`.
@@ -450,8 +464,28 @@ sub stop_all {
     $_->kill for @publishers;
 }
 
+# A child of the test itself (a client, a false upstream); killed at the end if it is still there.
+my @children;
+
+sub background(&) {
+    my ($code) = @_;
+    my $pid = fork;
+    die "fork: $!" if !defined $pid;
+    if ($pid == 0) {
+        open(STDOUT, '>', '/dev/null');
+        $code->();
+        POSIX::_exit(0);
+    }
+    push @children, $pid;
+    return $pid;
+}
+
+my $main = $$;
+
 END {
+    return if $$ != $main;
     my $status = $?;
+    kill 'KILL', $_ for grep { waitpid($_, WNOHANG) == 0 } @children;
     for my $server (grep { $_->{pid} } @servers) {
         kill 'KILL', workers_of($server), $server->{pid};
         waitpid($server->{pid}, 0);
