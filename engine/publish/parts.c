@@ -105,9 +105,11 @@ void parts_time(struct json *json, const char *key, int64_t unix_ms)
 
 static const char *feed_notice(const struct feed *feed)
 {
+    const char *kind = feed_kind(feed);
+    if (strcmp(kind, "live") == 0 && !feed->degraded)
+        return NULL;
     if (feed->note[0] != '\0')
         return feed->note;
-    const char *kind = feed_kind(feed);
     if (strcmp(kind, "replay") == 0)
         return strcmp(feed->state, "ended") == 0
                    ? "Replayed history that has come to its end: this is not the live market."

@@ -42,7 +42,7 @@ static const char SQL_COMPONENTS[] =
 /* Columns: expected present filled revised multi_source spread_max spread_mean. Index: primary key. The window ends at
  * the newest candle and begins no earlier than the first. */
 static const char SQL_QUALITY[] =
-    "WITH span AS (SELECT max(open_time) AS newest, greatest(min(open_time), max(open_time) - $3::bigint) AS oldest"
+    "WITH span AS (SELECT max(open_time) AS newest, greatest(min(open_time), max(open_time) - $3::bigint + $2::bigint * 1000) AS oldest"
     "  FROM candle WHERE feed = $1 AND interval_s = $2)"
     " SELECT coalesce((max(s.newest) - max(s.oldest)) / ($2::bigint * 1000) + 1, 0), count(c.open_time),"
     " count(*) FILTER (WHERE c.is_filled), count(*) FILTER (WHERE c.revision > 1),"
