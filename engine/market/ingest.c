@@ -18,6 +18,7 @@
 #include "store/db.h"
 
 #define HOUR_S 3600
+#define SAVE_ARENA_MAX (4 << 20)
 #define FAILURES_MAX 5 /* in a row; then the breaker opens */
 #define BREAKER_OPEN_MS (60 * MS_PER_S)
 #define BACKOFF_BASE_MS 500
@@ -95,8 +96,17 @@ static struct provider_request request_of(const struct ingest *ingest, const str
                                      .now_ms = now_ms};
 }
 
-/* Asks everyone; then, if nobody could answer and someone was not asked because the start of what is missing is out of
- * its reach, asks that one for as far back as it goes: a gap is better than nothing. Returns how many answered. */
+/* Nobody who could answer for what is missing is worth waiting for. One failure does not say that, an open breaker does. */
+static bool is_hopeless(const struct ingest *ingest)
+{
+    for (size_t i = 0; i < ingest->source_count; i++)
+        if (!ingest->sources[i].is_out_of_reach && ingest->sources[i].breaker.state == BREAKER_CLOSED)
+            return false;
+    return true;
+}
+
+/* Asks everyone within whose reach the start of what is missing lies; if that is hopeless, asks the others for as far
+ * back as they go, as a gap is better than nothing. Returns how many answered. */
 static size_t ask_all(struct ingest *ingest, struct arena *arena, const struct ingest_round *round)
 {
     size_t answered = 0;
@@ -111,7 +121,8 @@ static size_t ask_all(struct ingest *ingest, struct arena *arena, const struct i
             ask(ingest, source, &request, arena);
         answered += source->has_answered;
     }
-    for (size_t i = 0; answered == 0 && i < ingest->source_count; i++) {
+    bool ask_others = answered == 0 && is_hopeless(ingest);
+    for (size_t i = 0; ask_others && i < ingest->source_count; i++) {
         struct ingest_source *source = &ingest->sources[i];
         int64_t from_ms = reach_of(source->provider, round->now_ms);
         struct provider_request request = request_of(ingest, source->provider, from_ms, round->now_ms);
@@ -185,6 +196,9 @@ static int fetch(struct ingest *ingest, struct ingest_source *source, const stru
         return -1;
     if (provider->is_exchange && source->list.count == 0 && request->to_ms - request->from_ms > STALE_AFTER_MS)
         return err_set(E_UPSTREAM, "%s: its answer has no closed candle of the last hours", provider->name);
+    /* Who is fetching the past does not need to know the price. */
+    if (request->to_ms < request->now_ms - STALE_AFTER_MS)
+        return 0;
     if (provider->fetch_ticker != NULL)
         return provider->fetch_ticker(&ingest->context, request->symbol, arena, &source->ticker);
     if (source->list.count > 0) {
@@ -349,25 +363,41 @@ struct ingest_verdict ingest_judge(const double *closes, size_t count, double la
     return verdict;
 }
 
+/* May these two be stored in one batch? */
+static bool is_alike(const struct ingest_hour *a, const struct ingest_hour *b)
+{
+    return strcmp(a->source, b->source) == 0 && strcmp(a->quote, b->quote) == 0 &&
+           a->source_count == b->source_count && memcmp(&a->spread, &b->spread, sizeof(a->spread)) == 0;
+}
+
 int ingest_save(struct db *db, const struct feed *feed, const struct ingest_hour *hours, size_t count,
                 struct candle_changes *changes)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct ingest_hour *hour = &hours[i];
+    struct arena *arena = arena_create("ingest.save", SAVE_ARENA_MAX);
+    struct candle *candles = arena_array(arena, count + 1, sizeof(*candles));
+    int rc = 0;
+
+    for (size_t i = 0; i < count; i++)
+        candles[i] = hours[i].candle;
+    for (size_t done = 0; rc == 0 && done < count;) {
+        const struct ingest_hour *first = &hours[done];
         struct candle_batch batch = {.feed = feed->name,
                                      .interval_s = HOUR_S,
-                                     .source = hour->source,
-                                     .quote = hour->quote,
-                                     .source_count = hour->source_count,
-                                     .spread = hour->spread,
+                                     .source = first->source,
+                                     .quote = first->quote,
+                                     .source_count = first->source_count,
+                                     .spread = first->spread,
                                      .known_wall_ms = clock_wall_ms(),
-                                     .candles = &hour->candle,
+                                     .candles = &candles[done],
                                      .count = 1};
 
-        if (candles_save(db, &batch, changes) < 0)
-            return -1;
+        while (done + batch.count < count && is_alike(first, &hours[done + batch.count]))
+            batch.count++;
+        rc = candles_save(db, &batch, changes);
+        done += batch.count;
     }
-    return 0;
+    arena_free(&arena);
+    return rc;
 }
 
 int ingest_save_sources(struct db *db, const struct ingest *ingest)

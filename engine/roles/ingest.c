@@ -328,18 +328,19 @@ static int run_round(struct ingest_role *role)
 /* Logs what failed, tells it where readers see it, and gets a lost connection back. */
 static void recover(struct ingest_role *role)
 {
-    char text[ERR_TEXT_MAX];
+    /* Everybody may read the row; what exactly an exchange or the database said is for the log. */
+    const char *detail = err_kind() == E_UPSTREAM || err_kind() == E_TIMEOUT ? "no provider of candles answers"
+                                                                             : "candles cannot be stored";
 
     if (role_is_stopping())
         return;
-    snprintf(text, sizeof(text), "%s", err_text());
     log_failure("ingest.round", "fetching and storing candles");
     role_pause(role->context, backoff_next_ms(&role->backoff, &role->rng));
     if (!db_is_open(role->db) && db_reconnect(role->db) < 0) {
         log_failure("ingest.store", "connecting again");
         return;
     }
-    if (tell_state(role, "failed", text) < 0)
+    if (tell_state(role, "failed", detail) < 0)
         log_failure("ingest.store", "telling the state");
 }
 
