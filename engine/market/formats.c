@@ -71,6 +71,7 @@ static const struct {
 
 static bool parse_header(struct str line, struct format *format);
 static bool is_comment(struct str line);
+static bool is_names_only(struct str line);
 static int split(struct str line, struct str *fields);
 
 bool format_detect(const struct str *lines, size_t count, struct format *format)
@@ -83,6 +84,8 @@ bool format_detect(const struct str *lines, size_t count, struct format *format)
             format->header_count = (int)i + 1;
             return true;
         }
+        if (is_names_only(lines[i]))
+            return false; /* columns in an order that we do not know: guessing would swap prices */
         if (!is_comment(lines[i]))
             break;
     }
@@ -138,6 +141,19 @@ static int split(struct str line, struct str *fields)
         fields[count++] = trim(str_cut(&line, ','));
     }
     return count;
+}
+
+static bool is_names_only(struct str line)
+{
+    struct str fields[FORMAT_COLUMNS_MAX];
+    int count = split(line, fields);
+
+    if (count < native.columns || count > FORMAT_COLUMNS_MAX)
+        return false;
+    for (int i = 0; i < count; i++)
+        if (fields[i].len == 0 || (fields[i].ptr[0] >= '0' && fields[i].ptr[0] <= '9') || fields[i].ptr[0] == '-')
+            return false;
+    return true;
 }
 
 static bool is_name(struct str field, const char *name)

@@ -105,6 +105,22 @@ static bool is_hopeless(const struct ingest *ingest)
     return true;
 }
 
+/* A round waits until every healthy source may be called again: hours that only one was asked about have no second
+ * opinion. */
+static bool is_too_early(const struct ingest *ingest)
+{
+    int64_t now_mono_ms = clock_mono_ms();
+
+    for (size_t i = 0; i < ingest->source_count; i++) {
+        const struct ingest_source *source = &ingest->sources[i];
+
+        if (!source->is_out_of_reach && source->breaker.failures == 0 && source->breaker.state == BREAKER_CLOSED &&
+            now_mono_ms < source->next_call_mono_ms)
+            return true;
+    }
+    return false;
+}
+
 /* Asks everyone within whose reach the start of what is missing lies; if that is hopeless, asks the others for as far
  * back as they go, as a gap is better than nothing. Returns how many answered. */
 static size_t ask_all(struct ingest *ingest, struct arena *arena, const struct ingest_round *round)
@@ -113,10 +129,16 @@ static size_t ask_all(struct ingest *ingest, struct arena *arena, const struct i
 
     for (size_t i = 0; i < ingest->source_count; i++) {
         struct ingest_source *source = &ingest->sources[i];
-        struct provider_request request = request_of(ingest, source->provider, round->last_close_ms, round->now_ms);
 
         source->is_out_of_reach = reach_of(source->provider, round->now_ms) > round->last_close_ms;
         reset_round(source);
+    }
+    if (is_too_early(ingest))
+        return 0;
+    for (size_t i = 0; i < ingest->source_count; i++) {
+        struct ingest_source *source = &ingest->sources[i];
+        struct provider_request request = request_of(ingest, source->provider, round->last_close_ms, round->now_ms);
+
         if (!source->is_out_of_reach)
             ask(ingest, source, &request, arena);
         answered += source->has_answered;

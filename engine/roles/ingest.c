@@ -32,6 +32,7 @@
 #define FORECAST_PRIORITY 10
 #define FORECAST_AGE_MAX_MS MS_PER_HOUR /* a live close older than this has no forecast any more */
 #define AFTER_HOUR_MS 3000              /* exchanges need a moment to close an hour */
+#define CATCH_UP_MS 200                 /* between two rounds that fetch the past */
 #define PACE_MS 50                      /* shortest pause between two rounds */
 #define FORECAST_PATIENCE_MS 3000       /* how long an hour of a replay waits for the forecast of the one before */
 #define PAUSE_MAX_MS 1000
@@ -236,6 +237,23 @@ static int store_harvest(struct ingest_role *role, const struct ingest_harvest *
     return 0;
 }
 
+/* Of the sources: was any asked in this round, has any answered? */
+static bool was_asked(const struct ingest *ingest)
+{
+    for (size_t i = 0; i < ingest->source_count; i++)
+        if (ingest->sources[i].was_asked)
+            return true;
+    return false;
+}
+
+static bool has_answered(const struct ingest *ingest)
+{
+    for (size_t i = 0; i < ingest->source_count; i++)
+        if (ingest->sources[i].has_answered)
+            return true;
+    return false;
+}
+
 /* Live, all that has closed; in a replay or simulation the next hour only, as each waits for its forecast. */
 static int collect_and_store(struct ingest_role *role, struct arena *arena, int64_t now_ms)
 {
@@ -254,7 +272,8 @@ static int collect_and_store(struct ingest_role *role, struct arena *arena, int6
         harvest.count = 1;
     if (store_harvest(role, &harvest, now_ms) < 0 || ingest_save_sources(role->db, &role->ingest) < 0)
         return -1;
-    role->is_behind = harvest.count > 0 && role->last_close_ms + MS_PER_HOUR <= now_ms;
+    bool may_have_more = harvest.count > 0 || !was_asked(&role->ingest);
+    role->is_behind = may_have_more && role->last_close_ms + MS_PER_HOUR <= now_ms;
     /* The clock waits for the data: readers are not shown a market time of which nothing is known. */
     if (role->is_behind && !is_live(role))
         return feed_set_clock(role->db, role->ingest.feed.name, role->last_close_ms, clock_wall_ms());
@@ -277,14 +296,6 @@ static int end_replay(struct ingest_role *role)
 {
     log_info("ingest.ended", "%s has come to the end of its history", role->ingest.feed.name);
     return feed_end(role->db, role->ingest.feed.name);
-}
-
-static bool has_answer(const struct ingest *ingest)
-{
-    for (size_t i = 0; i < ingest->source_count; i++)
-        if (ingest->sources[i].has_answered)
-            return true;
-    return false;
 }
 
 static int run_round_in(struct ingest_role *role, struct arena *arena)
@@ -311,7 +322,7 @@ static int run_round_in(struct ingest_role *role, struct arena *arena)
         return 0;
     if (collect_and_store(role, arena, now_ms) < 0)
         return -1;
-    return has_answer(&role->ingest) ? tell_state(role, "ok", feed->note) : 0;
+    return has_answered(&role->ingest) ? tell_state(role, "ok", feed->note) : 0;
 }
 
 static int run_round(struct ingest_role *role)
@@ -357,10 +368,10 @@ static int64_t next_pause_ms(const struct ingest_role *role)
 {
     int64_t wall_ms = clock_wall_ms(), poll_ms = role->settings->provider_poll_ms;
 
-    if (role->ingest.feed.name[0] == '\0' || role->waiting_since != 0 || (role->is_behind && is_live(role)))
+    if (role->ingest.feed.name[0] == '\0' || role->waiting_since != 0)
         return PACE_MS;
     if (role->is_behind)
-        return 0;
+        return is_live(role) ? CATCH_UP_MS : 0;
     if (strcmp(role->ingest.feed.state, "running") != 0)
         return PAUSE_MAX_MS;
 
