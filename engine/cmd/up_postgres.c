@@ -84,23 +84,30 @@ static int remove_tree(const char *path)
     return 0;
 }
 
-/* The end of a log, for an error that a person reads: the last line that says FATAL, ERROR or "error". */
-static void last_complaint(const char *log_path, char line[256])
+static long log_size(const char *log_path)
 {
+    struct stat info;
+
+    return stat(log_path, &info) == 0 ? (long)info.st_size : 0;
+}
+
+/* For an error that a person reads: the last line that complains, among those written since the log had `from` bytes. */
+static void last_complaint(const char *log_path, long from, char line[256])
+{
+    static const char *const marks[] = {"FATAL:", "PANIC:", "ERROR:", "error:", "cannot execute"};
     char tail[LOG_TAIL_SIZE + 1];
+    long size = log_size(log_path);
     FILE *file = fopen(log_path, "re");
 
-    snprintf(line, 256, "nothing in %s", log_path);
-    if (file == NULL)
-        return;
-    if (fseek(file, -LOG_TAIL_SIZE, SEEK_END) < 0)
-        rewind(file);
-    tail[fread(tail, 1, LOG_TAIL_SIZE, file)] = '\0';
-    fclose(file);
+    snprintf(line, 256, "without a word");
+    if (file == NULL || fseek(file, size - from > LOG_TAIL_SIZE ? size - LOG_TAIL_SIZE : from, SEEK_SET) < 0)
+        size = 0;
+    tail[size > 0 ? fread(tail, 1, LOG_TAIL_SIZE, file) : 0] = '\0';
+    if (file != NULL)
+        fclose(file);
     for (struct str rest = str_of(tail); rest.ptr != NULL;) {
         struct str one = str_cut(&rest, '\n');
         const char *mark = NULL;
-        static const char *const marks[] = {"FATAL:", "PANIC:", "ERROR:", "error:"};
 
         for (size_t i = 0; i < BTCF_LENGTH(marks) && mark == NULL; i++)
             mark = memmem(one.ptr, one.len, marks[i], strlen(marks[i]));
@@ -128,6 +135,7 @@ static int run_initdb(const struct up *up, const char *data_dir, const char *log
                           NULL};
     struct proc_spec child = {
         .name = "initdb", .argv = argv, .dir = up->settings->state_dir, .output = log_path, .death_signal = SIGKILL};
+    long log_from = log_size(log_path);
     int status;
     pid_t pid;
 
@@ -138,7 +146,7 @@ static int run_initdb(const struct up *up, const char *data_dir, const char *log
         proc_stop(pid, SIGTERM, INITDB_STOP_TIMEOUT_MS, &status);
     if (ended == 1 && status == 0)
         return 0;
-    last_complaint(log_path, complaint);
+    last_complaint(log_path, log_from, complaint);
     proc_status_text(status, status_text);
     return err_set(E_STORE, "initdb: %s: %s", ended == 0 ? "took too long" : status_text, complaint);
 }
@@ -260,7 +268,7 @@ static int open_admin(const struct up *up, struct db **db)
     return db_open(db, conninfo, "up", ADMIN_TIMEOUT_MS);
 }
 
-static int await_server(struct up *up, const char *log_path, struct db **db)
+static int await_server(struct up *up, const char *log_path, long log_from, struct db **db)
 {
     int64_t end_ms = clock_mono_ms() + START_TIMEOUT_MS;
     char complaint[256];
@@ -271,7 +279,7 @@ static int await_server(struct up *up, const char *log_path, struct db **db)
 
         if (ended != 0) {
             up->postgres = 0;
-            last_complaint(log_path, complaint);
+            last_complaint(log_path, log_from, complaint);
             return err_set(E_STORE, "PostgreSQL has ended: %s (see %s)", complaint, log_path);
         }
         if (proc_should_stop())
@@ -308,8 +316,10 @@ int up_postgres_start(struct up *up)
         return 0;
     snprintf(data_dir, sizeof data_dir, "%s/postgres", up->settings->state_dir);
     snprintf(log_path, sizeof log_path, "%s/log/postgres.log", up->settings->state_dir);
-    if (make_cluster(up, data_dir, log_path) < 0 || write_conf(up) < 0 || remove_stale_pid_file(data_dir) < 0 ||
-        spawn_server(up, data_dir, log_path) < 0 || await_server(up, log_path, &db) < 0)
+    if (make_cluster(up, data_dir, log_path) < 0 || write_conf(up) < 0 || remove_stale_pid_file(data_dir) < 0)
+        return -1;
+    long log_from = log_size(log_path);
+    if (spawn_server(up, data_dir, log_path) < 0 || await_server(up, log_path, log_from, &db) < 0)
         return -1;
     int result = make_database(db);
     db_close(&db);
