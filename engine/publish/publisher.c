@@ -127,13 +127,17 @@ int publisher_look(struct publisher *publisher, struct db *db)
     return 0;
 }
 
-void publisher_beat(struct publisher *publisher)
+int publisher_beat(struct publisher *publisher)
 {
     int64_t now_ms = clock_mono_ms();
     if (now_ms - publisher->beat_mono_ms < PUBLISHER_BEAT_MS)
-        return;
+        return 0;
     publisher->beat_mono_ms = now_ms;
     writer_beat(publisher->writer);
+    if (writer_is_in_place(publisher->writer))
+        return 0;
+    return err_set(E_CONFLICT, "the published file in %s was removed or replaced; it has to be made anew",
+                   publisher->settings->shm_dir);
 }
 
 /* Before the first feed exists there is a nameless one, so that /v1/status can tell what is being waited for. */

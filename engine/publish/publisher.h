@@ -35,7 +35,8 @@ void publisher_free(struct publisher **publisher);
 /* One look. E_STORE when the database is away: nothing was changed then. */
 int publisher_look(struct publisher *publisher, struct db *db) BTCF_MUST_CHECK;
 
-/* Heartbeat, at most once a second. */
-void publisher_beat(struct publisher *publisher);
+/* Heartbeat, at most once a second. E_CONFLICT when somebody has removed or replaced the published file: nothing that
+ * this publisher does reaches a new reader then, and only another one can mend it. */
+int publisher_beat(struct publisher *publisher) BTCF_MUST_CHECK;
 
 #endif

@@ -45,8 +45,8 @@ int publish_run(const struct role_context *context)
     if (publisher_create(&loop.publisher, context->settings) < 0)
         return -1;
 
-    while (!role_is_stopping()) {
-        publisher_beat(loop.publisher);
+    int result = 0;
+    while (!role_is_stopping() && (result = publisher_beat(loop.publisher)) == 0) {
         role_beat(context);
         if (clock_mono_ms() < loop.retry_mono_ms) {
             role_pause(context, REST_MS);
@@ -65,7 +65,7 @@ int publish_run(const struct role_context *context)
     }
     db_close(&loop.db);
     publisher_free(&loop.publisher);
-    return 0;
+    return result;
 }
 
 /* A standby cannot be listened to, and any server may refuse: polling alone is enough. */

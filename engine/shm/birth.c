@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/err.h"
@@ -298,6 +299,16 @@ int writer_go_live(struct writer *writer)
     WRITER_AT(AFTER_RENAME);
     retire(&old);
     return 0;
+}
+
+bool writer_is_in_place(const struct writer *writer)
+{
+    struct stat named;
+
+    if (!writer->is_live)
+        return true;
+    return lstat(writer->path, &named) == 0 && (uint64_t)named.st_dev == writer->file.device &&
+           (uint64_t)named.st_ino == writer->file.inode;
 }
 
 void writer_close(struct writer **writer_variable)

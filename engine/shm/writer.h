@@ -72,6 +72,10 @@ int writer_event(struct writer *writer, const struct writer_event *event, uint64
 /* Makes the file the current one. */
 int writer_go_live(struct writer *writer) BTCF_MUST_CHECK;
 
+/* Does pub.v1 still name the live file that this writer writes? When somebody has removed or replaced it, what is
+ * published reaches nobody who looks for it, and only another birth mends that. True before the file is live. */
+bool writer_is_in_place(const struct writer *writer);
+
 /* Heartbeat +1; once a second. */
 void writer_beat(struct writer *writer);
 void writer_set_health(struct writer *writer, uint64_t bits);

@@ -28,7 +28,7 @@ def history():
     return HISTORY
 
 
-def _clean(stacks):
+def clean(stacks):
     for one in stacks:
         shm_dir = None
         try:
@@ -52,7 +52,7 @@ def make_stack():
         return stacks[-1]
 
     yield make
-    _clean(stacks)
+    clean(stacks)
 
 
 @pytest.fixture(scope='module')
@@ -62,7 +62,7 @@ def stack(history):
     try:
         yield one.wait_ready()
     finally:
-        _clean([one])
+        clean([one])
 
 
 @pytest.fixture(scope='module')
@@ -72,4 +72,4 @@ def simulated():
     try:
         yield one.wait_ready()
     finally:
-        _clean([one])
+        clean([one])

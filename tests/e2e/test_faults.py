@@ -6,6 +6,7 @@ it, and a reload closes idle ones. Counts of the record: FAULTS_FULL=1.
 import json
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -13,34 +14,29 @@ import time
 
 import pytest
 
-from conftest import FAST_REPLAY, FULL
+from conftest import FAST_REPLAY, FULL, clean
 from readers import Readers
-from stack import free_port, is_listening, wait_for
+from stack import Stack, free_port, is_listening, make_state_dir, wait_for
 
 FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
-POSTGRES_PROGRAMS = ('initdb', 'postgres')
 
 chance = random.Random(20260101)
 
 
 @pytest.fixture(scope='module')
-def postgres_bin(tmp_path_factory):
+def postgres_bin():
     """A directory of links to the real server, so that a test can take the server away and give it back."""
     base = '/usr/lib/postgresql'
     version = max(os.listdir(base), key=int)
-    directory = tmp_path_factory.mktemp('pg')
-    for parent in (directory, *directory.parents):
-        if str(parent).startswith('/tmp/'):
-            os.chmod(parent, 0o755)
+    directory = make_state_dir()  # pytest's own are closed to other accounts
     for name in os.listdir(f'{base}/{version}/bin'):
-        os.symlink(f'{base}/{version}/bin/{name}', directory / name)
-    return directory
+        os.symlink(f'{base}/{version}/bin/{name}', f'{directory}/{name}')
+    yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope='module')
 def stack(history, postgres_bin):
-    from conftest import _clean
-    from stack import Stack
     one = Stack(history=history,
                 settings={**FAST_REPLAY, 'nginx_workers': '2', 'postgres_bin_dir': str(postgres_bin)}).start()
     try:
@@ -48,7 +44,7 @@ def stack(history, postgres_bin):
         assert one.stop() == 0
         one.assert_deserted()
     finally:
-        _clean([one])
+        clean([one])
 
 
 @pytest.fixture(autouse=True)
@@ -133,14 +129,14 @@ def test_hung_publisher_is_killed_and_replaced(stack):
 
 def test_database_away(stack, postgres_bin):
     seconds = 60 if FULL else 5
-    real = os.readlink(postgres_bin / 'postgres')
+    real = os.readlink(f'{postgres_bin}/postgres')
     with Readers(stack.port) as readers:
-        os.unlink(postgres_bin / 'postgres')  # `btcf up` would have it back within a second
+        os.unlink(f'{postgres_bin}/postgres')  # `btcf up` would have it back within a second
         os.kill(stack.postgres_pid(), signal.SIGQUIT)
         wait_for(lambda: stack.said('postgres') and not any(name == 'postgres' for name in stack.processes().values()),
                  'no PostgreSQL', 20)
         time.sleep(seconds)
-        os.symlink(real, postgres_bin / 'postgres')
+        os.symlink(real, f'{postgres_bin}/postgres')
         begin = time.monotonic()
         await_progress(stack, 60)
         report = readers.stop()
@@ -277,11 +273,12 @@ def private_nginx(stack, directory, port, environment):
     os.makedirs(directory / 'tmp')
     for name in ('http.conf', 'routes.conf', 'ngx_http_btcf_module.so'):
         os.symlink(os.path.join(stack.state, 'nginx', name), directory / name)
-    # edge.v1 belongs to the stack's own workers; this one looks at a folder of links.
-    shm = directory / 'shm'
+    # edge.v1 belongs to the stack's own workers: this one has a directory of its own with the same pub.v1 in it.
+    shm = f'{stack.setting("shm_dir")}-time'
+    shutil.rmtree(shm, ignore_errors=True)
     os.makedirs(shm)
-    os.symlink(stack.pub_path(), shm / 'pub.v1')
-    conf = conf.replace(stack.setting('shm_dir'), str(shm))
+    os.link(stack.pub_path(), f'{shm}/pub.v1')
+    conf = conf.replace(stack.setting('shm_dir'), shm)
     (directory / 'nginx.conf').write_text(conf)
     return subprocess.Popen(['/usr/sbin/nginx', '-p', f'{directory}/', '-e', f'{directory}/error.log', '-c',
                              f'{directory}/nginx.conf'], env={**os.environ, **environment},
@@ -313,6 +310,7 @@ def test_answers_grow_stale_and_then_expire(stack, tmp_path, offset, status):
     finally:
         nginx.terminate()
         nginx.wait(10)
+        shutil.rmtree(f'{stack.setting("shm_dir")}-time', ignore_errors=True)
 
 
 def test_nginx_that_is_there_first_says_503_and_then_serves(make_stack, history):
