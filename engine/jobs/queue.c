@@ -48,8 +48,9 @@ static const char SQL_BURY[] =
 static const char SQL_RECLAIM[] =
     "UPDATE job SET state = CASE WHEN attempts >= attempts_max THEN 'dead' ELSE 'queued' END,"
     " finished_ms = CASE WHEN attempts >= attempts_max THEN $1::bigint END, run_at_ms = $1::bigint,"
-    " lease_until_ms = NULL, last_error = 'the worker ' || coalesce(worker, '?') || ' let its lease run out'"
-    " WHERE id IN (SELECT id FROM job WHERE state = 'running' AND lease_until_ms < $1::bigint FOR UPDATE SKIP LOCKED)";
+    " lease_until_ms = NULL, last_error = 'the worker ' || coalesce(worker, '?') || ' died or let its lease run out'"
+    " WHERE id IN (SELECT id FROM job WHERE state = 'running' AND (lease_until_ms < $1::bigint"
+    " OR worker = $2) FOR UPDATE SKIP LOCKED)";
 
 static void copy_ascii(char *to, size_t size, const char *from);
 static int lost(const struct job *job);
@@ -164,9 +165,9 @@ int queue_hand_back(struct db *db, const struct job *job, int64_t now_ms)
     return 0;
 }
 
-int queue_reclaim(struct db *db, int64_t now_ms, int64_t *count)
+int queue_reclaim(struct db *db, const char *worker, int64_t now_ms, int64_t *count)
 {
-    if (db_exec(db, SQL_RECLAIM, count, DB_I64(now_ms), DB_END) < 0)
+    if (db_exec(db, SQL_RECLAIM, count, DB_I64(now_ms), DB_TEXT(worker), DB_END) < 0)
         return err_wrap("while looking for jobs without a living worker");
     return 0;
 }

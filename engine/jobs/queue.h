@@ -85,7 +85,9 @@ int queue_fail(struct db *db, const struct job *job, struct rng *rng, int64_t no
  * alone. */
 int queue_hand_back(struct db *db, const struct job *job, int64_t now_ms) BTCF_MUST_CHECK;
 
-/* Jobs whose lease has run out go back into the queue, or to rest when their attempts are used up; *count of them. */
-int queue_reclaim(struct db *db, int64_t now_ms, int64_t *count) BTCF_MUST_CHECK;
+/* Jobs whose lease has run out go back into the queue, or to rest when their attempts are used up; *count of them. So do
+ * those that `worker` holds, whatever their lease: for a worker that begins and knows that its predecessor of that name is
+ * dead. NULL: none. */
+int queue_reclaim(struct db *db, const char *worker, int64_t now_ms, int64_t *count) BTCF_MUST_CHECK;
 
 #endif

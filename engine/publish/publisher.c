@@ -54,6 +54,7 @@ struct publisher {
     struct announced announced;
     struct sight seen;
     bool is_live;
+    bool is_uncounted; /* there are no metrics; has been logged */
     int64_t built_mono_ms, beat_mono_ms, metrics_mono_ms;
 };
 
@@ -188,7 +189,11 @@ static void publish_metrics(struct publisher *publisher)
     char dir[PATH_SIZE];
     snprintf(dir, sizeof(dir), "%s/" METRICS_DIR, publisher->settings->run_dir);
     document_init(&doc);
-    if (metrics_render(dir, &doc.fresh) < 0 || shelf_put(&publisher->shelf, &doc, NULL) < 0)
+    bool rendered = metrics_render(dir, &doc.fresh) == 0;
+    if (!rendered && !publisher->is_uncounted)
+        log_failure("publish.no_metrics", dir);
+    publisher->is_uncounted = !rendered;
+    if (rendered && shelf_put(&publisher->shelf, &doc, NULL) < 0)
         log_failure("publish.failed", doc.key);
     document_release(&doc);
 }

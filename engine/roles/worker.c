@@ -14,13 +14,19 @@
 #include "work/desk.h"
 #include "work/work.h"
 
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #define POLL_MS 250
 #define RECONNECT_BASE_MS 200
 #define RECONNECT_MAX_MS 5000
+#define WORKER_NAME_SIZE (HOST_NAME_MAX + ROLE_ID_SIZE + 2)
 
 struct loop {
     const struct role_context *context;
     struct desk desk; /* its db is NULL before the first connection */
+    char name[WORKER_NAME_SIZE];
     struct backoff backoff;
     bool is_away; /* has been logged */
 };
@@ -32,9 +38,12 @@ static bool should_stop(void *ctx);
 int worker_run(const struct role_context *context)
 {
     struct loop loop = {.context = context};
+    char host[HOST_NAME_MAX + 1] = "";
+    gethostname(host, sizeof(host) - 1);
+    snprintf(loop.name, sizeof(loop.name), "%s/%s", host, context->id);
     loop.desk = (struct desk){.settings = context->settings,
                               .lane = context->lane,
-                              .worker = context->id,
+                              .worker = loop.name,
                               .beat = beat,
                               .should_stop = should_stop,
                               .ctx = &loop};

@@ -15,6 +15,7 @@
 #include "store/db.h"
 #include "work/work.h"
 
+static int reclaim(struct desk *desk);
 static void do_job(struct desk *desk, struct job *job);
 static void settle_failure(struct desk *desk, const struct job *job);
 static void hand_back(struct desk *desk, const struct job *job);
@@ -38,21 +39,29 @@ int desk_round(struct desk *desk)
     struct queue_claimant claimant = {.lane = lane, .worker = desk->worker, .lease_ms = DESK_LEASE_MS};
     struct job job;
     arena_reset(desk->arena);
-    int64_t now_mono_ms = clock_mono_ms();
-    if (now_mono_ms - desk->reclaim_mono_ms >= DESK_RECLAIM_MS) {
-        int64_t count = 0;
-        if (queue_reclaim(desk->db, clock_wall_ms(), &count) < 0)
-            return -1;
-        desk->reclaim_mono_ms = now_mono_ms;
-        if (count > 0)
-            log_warn("job.reclaimed", "%" PRId64 " jobs had lost their worker", count);
-    }
+    if (reclaim(desk) < 0)
+        return -1;
     if (work_plan(desk->db, desk->arena, desk->settings, lane, clock_wall_ms()) < 0)
         return -1;
     int claimed = queue_claim(desk->db, desk->arena, &claimant, clock_wall_ms(), &job);
     if (claimed > 0)
         do_job(desk, &job);
     return claimed;
+}
+
+/* Who begins under a name takes back what its namesake held: that one was killed. */
+static int reclaim(struct desk *desk)
+{
+    int64_t now_mono_ms = clock_mono_ms(), count = 0;
+    if (desk->has_begun && now_mono_ms - desk->reclaim_mono_ms < DESK_RECLAIM_MS)
+        return 0;
+    if (queue_reclaim(desk->db, desk->has_begun ? NULL : desk->worker, clock_wall_ms(), &count) < 0)
+        return -1;
+    desk->has_begun = true;
+    desk->reclaim_mono_ms = now_mono_ms;
+    if (count > 0)
+        log_warn("job.reclaimed", "%" PRId64 " jobs had lost their worker", count);
+    return 0;
 }
 
 static void do_job(struct desk *desk, struct job *job)

@@ -17,13 +17,15 @@ struct db;
 struct desk {
     struct db *db;
     const struct settings *settings;
-    const char *lane, *worker;
+    const char *lane;
+    const char *worker; /* unique among all workers of the database, and the same again after a restart */
     void (*beat)(void *ctx);
     bool (*should_stop)(void *ctx);
     void *ctx;
 
     struct arena *arena; /* emptied at each round */
     struct rng rng;      /* jitter */
+    bool has_begun;      /* jobs of a predecessor were taken back */
     int64_t reclaim_mono_ms;
 };
 

@@ -152,9 +152,9 @@ static void who_lost_the_lease_cannot_write(void **state)
     int64_t count;
     add("a", NULL, 0);
     assert_true(claim(db, NOW, &slow));
-    must(queue_reclaim(db, NOW + LEASE_MS, &count));
+    must(queue_reclaim(db, NULL, NOW + LEASE_MS, &count));
     assert_int_equal(count, 0);
-    must(queue_reclaim(db, NOW + LEASE_MS + 1, &count));
+    must(queue_reclaim(db, NULL, NOW + LEASE_MS + 1, &count));
     assert_int_equal(count, 1);
     assert_true(claim(other, NOW + LEASE_MS + 1, &quick));
     assert_true(quick.fence > slow.fence);
@@ -174,7 +174,7 @@ static void an_extended_lease_holds(void **state)
     add("a", NULL, 0);
     assert_true(claim(db, NOW, &job));
     must(queue_extend(db, &job, NOW + 900, LEASE_MS, 0.5));
-    must(queue_reclaim(db, NOW + LEASE_MS + 1, &count));
+    must(queue_reclaim(db, NULL, NOW + LEASE_MS + 1, &count));
     assert_int_equal(count, 0);
     must(queue_guard(db, &job));
 }
@@ -234,7 +234,7 @@ static void a_worker_that_dies_every_time_uses_up_the_attempts(void **state)
     for (int i = 0; i < 2; i++) {
         assert_true(claim(db, now_ms, &job));
         now_ms += LEASE_MS + 1;
-        must(queue_reclaim(db, now_ms, &count));
+        must(queue_reclaim(db, NULL, now_ms, &count));
         assert_int_equal(count, 1);
     }
     assert_string_equal(state_of(job.id), "dead");
@@ -249,6 +249,21 @@ static void handing_back_costs_no_attempt(void **state)
     must(queue_hand_back(db, &job, NOW));
     assert_true(claim(db, NOW, &job));
     assert_int_equal(job.attempts, 1);
+}
+
+static void who_begins_takes_back_what_its_namesake_held(void **state)
+{
+    (void)state;
+    struct job job;
+    int64_t count;
+    add("a", NULL, 0);
+    assert_true(claim(db, NOW, &job));
+    must(queue_reclaim(db, "somebody else", NOW, &count));
+    assert_int_equal(count, 0);
+    must(queue_reclaim(db, "test", NOW, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(queue_guard(db, &job), -1);
+    assert_true(claim(db, NOW, &job));
 }
 
 static void adding_wakes_a_waiting_worker(void **state)
@@ -276,6 +291,7 @@ int main(void)
         QUEUE_TEST(a_lasting_failure_is_laid_to_rest_at_once),
         QUEUE_TEST(a_worker_that_dies_every_time_uses_up_the_attempts),
         QUEUE_TEST(handing_back_costs_no_attempt),
+        QUEUE_TEST(who_begins_takes_back_what_its_namesake_held),
         QUEUE_TEST(adding_wakes_a_waiting_worker),
     };
     return cmocka_run_group_tests(tests, connect_all, disconnect_all);

@@ -97,7 +97,6 @@ def test_a_worker_killed_at_any_time_leaves_all_of_a_batch_or_nothing(world, dat
             time.sleep(rounds.uniform(0.05, 0.8))
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    database.sql("UPDATE job SET lease_until_ms = 1 WHERE state = 'running'")
     before = batches(database)
     with role(database, 'worker-fast', tmp_path):
         world.advance()
