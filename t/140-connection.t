@@ -9,7 +9,7 @@ my $seg = segment();
 forecast_docs($seg);
 $seg->doc('/v1/big', fresh => 'B' x 15_000, type => 'text');
 $seg->live;
-my $t = nginx();
+my $t = nginx(plain_listen => 'sndbuf=4k');    # so that a body waits in the worker for its reader
 
 sub req { my ($path, @more) = @_; return join("\r\n", "GET $path HTTP/1.1", 'Host: x', @more, '', '') }
 
@@ -30,9 +30,10 @@ for my $case (['/nothing', 404], ['/v1/forecasts/1d', 304, 'If-None-Match: *'], 
 
 # a slow reader keeps the version it began with, however many come after
 $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $t->{plain}) or die;
-setsockopt($socket, Socket::SOL_SOCKET(), Socket::SO_RCVBUF(), 2048);
-my $n = 200;
+setsockopt($socket, Socket::SOL_SOCKET(), Socket::SO_RCVBUF(), 8192);
+my $n = 20;
 syswrite($socket, req('/v1/big') x $n);
+ok(wait_for { IO::Select->new($socket)->can_read(0) }, 'the first answer has begun');
 $seg->doc('/v1/big', fresh => chr(ord('C') + $_ % 20) x 15_000, type => 'text') for 1 .. 50;
 @res = read_responses($socket, ('GET') x $n);
 is(scalar(@res), $n, 'all answers came');

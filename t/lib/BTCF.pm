@@ -191,7 +191,8 @@ sub module_line {
 }
 
 # Options: routes (text of the server block; default: include of conf/routes.conf), http (more at http level), main,
-# workers, shm (folder), no_http_conf, log_level.
+# workers, shm (folder), no_http_conf, log_level, plain_listen (parameters of the plain port),
+# daemon (then the process is nobody's child, and the test ends it itself).
 sub config {
     my ($self, %options) = @_;
     my $dir = $self->{dir};
@@ -203,7 +204,7 @@ sub config {
     return <<"EOC";
 @{[module_line()]}
 @{[$options{main} || '']}
-daemon off;
+daemon @{[$options{daemon} ? 'on' : 'off']};
 @{[$> == 0 ? "user @{[scalar getpwuid($>)]};" : '']}
 worker_processes @{[$options{workers} || 1]};
 pid $dir/nginx.pid;
@@ -217,7 +218,7 @@ http {
     @{[$options{http} || '']}
     server {
         listen 127.0.0.1:$self->{port}$http2;
-        listen 127.0.0.1:$self->{plain};
+        listen 127.0.0.1:$self->{plain} @{[$options{plain_listen} || '']};
         @{[$options{server} || '']}
         $routes
     }
@@ -227,7 +228,8 @@ EOC
 
 sub nginx {
     my (%options) = @_;
-    my $self = {dir => temp_dir() . '/n' . scalar(@servers), port => free_port(), plain => free_port()};
+    my $self = {dir => temp_dir() . '/n' . scalar(@servers), port => free_port(), plain => free_port(),
+        daemon => $options{daemon}};
     mkdir $self->{dir};
     mkdir "$self->{dir}/tmp";
     push @servers, $self;
@@ -251,8 +253,11 @@ sub start {
         { exec(nginx_binary(), '-p', $dir, '-e', "$dir/error.log", '-c', "$dir/nginx.conf") };
         POSIX::_exit(127);
     }
-    wait_for { waitpid($self->{pid}, WNOHANG) > 0 or (-s "$dir/nginx.pid" and connects($self->{plain})) };
+    wait_for { -s "$dir/nginx.pid" and connects($self->{plain}) or !$self->{daemon} && waitpid($self->{pid}, WNOHANG) > 0 };
     BAIL_OUT('nginx does not start: ' . slurp("$dir/stderr") . slurp("$dir/error.log")) if !connects($self->{plain});
+    return if !$self->{daemon};
+    waitpid($self->{pid}, 0);
+    $self->{pid} = slurp("$dir/nginx.pid") + 0;
 }
 
 sub connects {
