@@ -89,6 +89,14 @@ def import_history(database, tmp_path, hours, missing=()):
     database.btcf('import', str(path), '--interval', '1h')
 
 
+def import_recent(database, tmp_path):
+    """Sixty hours that end five hours ago, so that a live feed has little left to fetch."""
+    path = tmp_path / 'recent.csv'
+    first = last_closed_hour() - 64 * HOUR
+    path.write_text(''.join('{},{},{},{},{},{}\n'.format(first + HOUR * i, *candle(first + HOUR * i)) for i in range(60)))
+    database.btcf('import', str(path), '--interval', '1h')
+
+
 def forecast_hours(database):
     """Closes, in hours since T0, that have a forecast job, in the order in which they were added."""
     return [(close_ms // 1000 - T0) // HOUR
@@ -108,14 +116,15 @@ def test_two_honest_exchanges_fill_the_past_and_agree(database, start, exchanges
     assert database.one('SELECT max(open_time) FROM candle WHERE interval_s = 3600') == last_closed_hour() * 1000
     assert database.one('SELECT count(*) FROM candle WHERE source_count = 2 AND interval_s = 3600') > 0
     assert states(database) == {'coinbase': 'ok', 'kraken': 'ok'}
-    assert database.one("SELECT last_price FROM provider_state WHERE provider = 'coinbase'") == 61234.5
+    wait_for(lambda: database.one("SELECT last_price FROM provider_state WHERE provider = 'coinbase'") == 61234.5, 'price')
     assert database.sql('SELECT feed, degraded, is_active FROM feed') == [('live', False, True)]
     # One forecast, of the newest close: what is older than an hour is history.
     assert database.sql("SELECT unique_key FROM job WHERE kind = 'forecast'") == [
         (f'live@{(last_closed_hour() + HOUR) * 1000}',)]
 
 
-def test_days_and_four_hours_are_built_on_utc_boundaries(database, start, exchanges):
+def test_days_and_four_hours_are_built_on_utc_boundaries(database, start, exchanges, tmp_path):
+    import_recent(database, tmp_path)
     start(**live(exchanges))
     wait_for(lambda: has_newest(database), 'the newest hour')
     day = database.sql('SELECT open_time, open, high, low, close, volume FROM candle WHERE interval_s = 86400 '
@@ -126,10 +135,14 @@ def test_days_and_four_hours_are_built_on_utc_boundaries(database, start, exchan
     assert database.one('SELECT count(*) FROM candle WHERE interval_s = 14400 AND open_time %% 14400000 <> 0', ()) == 0
     newest_four = database.one('SELECT max(open_time) FROM candle WHERE interval_s = 14400')
     assert newest_four + 4 * HOUR_MS <= (last_closed_hour() + HOUR) * 1000
+    # Imported hours and fetched ones together, each with its source.
+    assert dict(database.sql('SELECT source, count(*) FROM candle WHERE interval_s = 3600 GROUP BY source')) == {
+        'file': 60, 'coinbase': 5}
 
 
 @pytest.mark.parametrize('mode', ['dead', 'garbage', 'error', 'huge', 'slow', 'impossible', 'stale', 'redirect'])
-def test_goes_on_with_the_other_when_one_exchange_is(database, start, exchanges, mode):
+def test_goes_on_with_the_other_when_one_exchange_is(database, start, exchanges, tmp_path, mode):
+    import_recent(database, tmp_path)
     exchanges[0].mode = mode
     start(**live(exchanges))
     wait_for(lambda: has_newest(database, 'kraken'), f'the newest hour, with coinbase {mode}')
@@ -140,8 +153,9 @@ def test_goes_on_with_the_other_when_one_exchange_is(database, start, exchanges,
     wait_for(lambda: states(database)['coinbase'] == 'ok', 'coinbase trusted again', 90)
 
 
-def test_a_price_that_only_one_exchange_reports_is_refused(database, start, exchanges):
+def test_a_price_that_only_one_exchange_reports_is_refused(database, start, exchanges, tmp_path):
     """The liar is found by the last known close; its hour is the other's."""
+    import_recent(database, tmp_path)
     ingest = start(**live(exchanges))
     wait_for(lambda: has_newest(database), 'the newest hour')
     ingest.stop()
@@ -155,14 +169,16 @@ def test_a_price_that_only_one_exchange_reports_is_refused(database, start, exch
     assert database.one("SELECT refused FROM provider_state WHERE provider = 'coinbase'") > 0
 
 
-def test_the_hour_that_is_still_open_is_never_stored(database, start, exchanges):
+def test_the_hour_that_is_still_open_is_never_stored(database, start, exchanges, tmp_path):
+    import_recent(database, tmp_path)
     start(**live(exchanges))
     wait_for(lambda: has_newest(database), 'the newest hour')
     assert database.one('SELECT count(*) FROM candle WHERE open_time + interval_s::bigint * 1000 > %s',
                         (int(time.time() * 1000),)) == 0
 
 
-def test_no_exchange_at_all_is_told_and_waited_for(database, start, exchanges):
+def test_no_exchange_at_all_is_told_and_waited_for(database, start, exchanges, tmp_path):
+    import_recent(database, tmp_path)
     for one in exchanges:
         one.mode = 'error'
     ingest = start(**live(exchanges))
@@ -229,10 +245,10 @@ def test_a_replay_never_shows_its_future(database, start, tmp_path):
 def test_a_replay_waits_for_its_forecasts(database, start, tmp_path):
     """Nobody does the jobs, so the clock is held back instead of leaving hours behind."""
     import_history(database, tmp_path, 400)
-    start(mode='replay', replay_days=10, replay_speed=360000)
+    start(mode='replay', replay_days=5, replay_speed=360000)
     wait_for(lambda: len(forecast_hours(database)) >= 3, 'three hours')
     hours = forecast_hours(database)
-    assert hours == list(range(160, 160 + len(hours))) and len(hours) < 20
+    assert hours == list(range(280, 280 + len(hours))) and len(hours) < 20
 
 
 def test_a_gap_in_the_history_is_filled_flat_and_marked(database, start, tmp_path):
@@ -316,8 +332,7 @@ def test_a_database_that_goes_away_is_waited_for(database, start, tmp_path, serv
     import_history(database, tmp_path, 400)
     ingest = start(mode='replay', replay_days=10, replay_speed=3600)
     wait_for(lambda: finish_jobs(database) or len(forecast_hours(database)) >= 2, 'two hours')
-    role = database.one("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'btcf ingest%%'", ())
-    assert role >= 1
+    database.connection.close()
     server.stop()
     wait_for(lambda: 'ingest.round' in ingest.text(), 'the failure in the log')
     server.start()
