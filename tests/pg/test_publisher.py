@@ -148,6 +148,7 @@ def test_a_killed_publisher_comes_back_with_the_same_documents(world, database, 
             assert read('/v1/forecasts/7d') == body
 
 
+@pytest.mark.skipif(b'__asan_init' in BTCF.read_bytes(), reason='memory means nothing under AddressSanitizer')
 def test_memory_does_not_grow_with_publications(world, database, tmp_path):
     def rss_kb(process):
         children = pathlib.Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()

@@ -96,6 +96,7 @@ def role(database, name, tmp_path, **settings):
             raise AssertionError(f'{name} did not end on SIGTERM')
         finally:
             log.close()
+        assert 'Sanitizer' not in (tmp_path / f'{name}.log').read_text(errors='replace')
 
 
 def batches(database):
