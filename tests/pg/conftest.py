@@ -50,7 +50,8 @@ def wait_for(condition, what, deadline_s=DEADLINE_S):
 class Server:
     """A private PostgreSQL server."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, durable=False):
+        self.durable = durable  # tests need not wait for the disk, measurements do
         self.directory = pathlib.Path(directory)
         self.data = self.directory / 'data'
         self.process = None
@@ -64,7 +65,8 @@ class Server:
         with open(self.directory / 'log', 'ab') as log:
             self.process = subprocess.Popen(
                 as_server_account([str(bin_dir() / 'postgres'), '-D', str(self.data), '-k', str(self.directory), '-c',
-                                   'listen_addresses=', '-c', 'fsync=off', '-c', 'max_connections=50']),
+                                   'listen_addresses=', '-c', f'fsync={"on" if self.durable else "off"}', '-c',
+                                   'max_connections=50']),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         wait_for(self.answers, 'PostgreSQL answers')
 
@@ -96,17 +98,25 @@ class Server:
         return f'host={self.directory} user=btcf dbname={database}'
 
 
-@pytest.fixture(scope='session')
-def server():
+@contextlib.contextmanager
+def private_server(durable=False):
     directory = tempfile.mkdtemp(prefix='btcf-pg-')
     os.chmod(directory, 0o755)
     if os.geteuid() == 0:
         shutil.chown(directory, 'postgres', 'postgres')
-    server = Server(directory)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(directory, ignore_errors=True)
+    server = Server(directory, durable)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope='session')
+def server():
+    with private_server() as server:
+        yield server
 
 
 class Database:
