@@ -1,9 +1,12 @@
 """Starting, stopping, dying and coming back. The rule behind all of it: no process is ever left behind."""
 import os
+import pwd
 import re
 import shutil
 import signal
 import time
+
+import pytest
 
 from conftest import FAST_REPLAY, SIMULATE
 from stack import is_alive, wait_for
@@ -139,6 +142,23 @@ def test_hang_up_reloads_nginx_without_a_gap(make_stack):
     wait_for(lambda: stack.worker_pids() and not before & set(stack.worker_pids()), 'workers are new', 20)
     assert stack.get('/v1/forecasts/1d').status == 200
     assert stack.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='NOT ROOT: the whole run is an ordinary account\'s already')
+def test_ordinary_account_needs_no_root(make_stack):
+    stack = make_stack(settings=SIMULATE)
+    account = pwd.getpwnam('nobody')
+    os.chown(os.path.dirname(stack.state), account.pw_uid, account.pw_gid)
+    original = stack.command
+    stack.command = lambda: ['setpriv', f'--reuid={account.pw_uid}', f'--regid={account.pw_gid}', '--clear-groups',
+                             *original()]
+    stack.start().wait_ready()
+    for pid in stack.processes():
+        assert os.stat(f'/proc/{pid}').st_uid in (account.pw_uid, 0), pid  # 0: /proc of what is not dumpable
+        with open(f'/proc/{pid}/status', encoding='utf-8') as file:
+            assert f'Uid:\t{account.pw_uid}\t' in file.read()
+    assert stack.stop() == 0
+    stack.assert_deserted()
 
 
 def test_installed_program_needs_nothing_of_the_source_tree(make_stack, tmp_path):
