@@ -148,6 +148,18 @@ static void restart_due(struct up *up, struct service *service, struct rng *rng)
     up_say(service->name, "%s; trying again in %lld ms", err_text(), (long long)pause_ms);
 }
 
+/* A terminal that has been closed is a Ctrl-C that nobody can press any more; any other SIGHUP asks for a reload. */
+static bool has_hung_up(const struct up *up)
+{
+    if (!proc_take_reload())
+        return false;
+    if (up->terminal_fd >= 0 && !isatty(up->terminal_fd))
+        return true;
+    if (up->nginx != 0)
+        kill(up->nginx, SIGHUP);
+    return false;
+}
+
 static void guard(struct up *up)
 {
     struct service services[SERVICES_COUNT] = {
@@ -163,13 +175,11 @@ static void guard(struct up *up)
         backoff_init(&services[i].backoff, RESTART_BASE_MS, RESTART_MAX_MS);
         services[i].started_ms = clock_mono_ms();
     }
-    while (!proc_should_stop()) {
+    while (!proc_should_stop() && !has_hung_up(up)) {
         for (size_t i = up->is_private_database ? 0 : 1; i < SERVICES_COUNT && !proc_should_stop(); i++) {
             notice_end(&services[i], &rng);
             restart_due(up, &services[i], &rng);
         }
-        if (proc_take_reload() && up->nginx != 0)
-            kill(up->nginx, SIGHUP);
         if (is_watching)
             is_watching = up_watch_step(up);
         proc_wait_ms(GUARD_STEP_MS);
@@ -247,7 +257,11 @@ static int run_up(struct up *up)
 
 static int run(int argc, char **argv)
 {
-    struct up up = {.history_interval = "1h", .history_fd = -1, .module_fd = -1, .lock = {.fd = -1}};
+    struct up up = {.history_interval = "1h",
+                    .history_fd = -1,
+                    .module_fd = -1,
+                    .terminal_fd = isatty(STDOUT_FILENO) ? STDOUT_FILENO : -1,
+                    .lock = {.fd = -1}};
     const struct cli_option options[] = {
         {.name = "--state", .setting = "state_dir"},
         {.name = "--port", .setting = "http_port"},
@@ -282,7 +296,7 @@ const struct command command_up = {
         "\n"
         "Starts a private PostgreSQL, the engine and nginx, shows how history is loaded and models are fitted, prints\n"
         "the addresses, and stays in the foreground. Ctrl-C or SIGTERM ends all of it in order; a second one at once.\n"
-        "SIGHUP reloads nginx. A later start resumes where this one ended.\n"
+        "SIGHUP reloads nginx, but a closed terminal ends everything. A later start resumes where this one ended.\n"
         "\n"
         "  --state DIR     where databases, logs and sockets live; default var\n"
         "  --port N        where nginx listens; default 8080\n"

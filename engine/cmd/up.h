@@ -32,6 +32,7 @@ struct up {
     const char *history;              /* --history FILE, or NULL */
     const char *history_interval;     /* "1h" */
     int history_fd, module_fd;        /* open for reading; -1: none */
+    int terminal_fd;                  /* where a person reads; -1: a file or a pipe */
     char port_conflict[ERR_TEXT_MAX]; /* what root saw of a port in use; "" when it was free */
     struct pidfile lock;
     pid_t postgres, engine, nginx; /* 0: not running */

@@ -44,15 +44,17 @@ static void show(const char *name, const char *text)
 
 static void show_component(const struct db_rows *rows, size_t row)
 {
-    const char *detail = db_text(rows, row, 2);
+    const char *state = db_text(rows, row, 1), *detail = db_text(rows, row, 2);
     int64_t done = db_i64(rows, row, 3), total = db_i64(rows, row, 4);
     char text[SHOWN_SIZE];
 
+    if (strcmp(state, "ok") == 0)
+        return; /* a person wants to know what is being waited for */
     if (total > 0 && done < total)
-        snprintf(text, sizeof text, "%s: %s %" PRId64 "%%", db_text(rows, row, 1), detail,
+        snprintf(text, sizeof text, "%s: %s %" PRId64 "%%", state, detail,
                  done * STEPS_OF_PROGRESS / total * (100 / STEPS_OF_PROGRESS));
     else
-        snprintf(text, sizeof text, "%s%s%s", db_text(rows, row, 1), detail[0] != '\0' ? ": " : "", detail);
+        snprintf(text, sizeof text, "%s%s%s", state, detail[0] != '\0' ? ": " : "", detail);
     show(db_text(rows, row, 0), text);
 }
 

@@ -116,7 +116,7 @@ static bool is_live_reachable(const struct feed_setup *setup, char reason[REASON
         if (rc == 0 && list.count > 0)
             return true;
         snprintf(reason, REASON_SIZE, "%s", rc < 0 ? err_text() : "has no candles");
-        log_warn("feed.no_answer", "%s: %s", text, reason); /* the feed's note is public and says only that */
+        log_warn("feed.no_answer", "%s", rc < 0 ? err_text() : reason); /* the feed's note is public: not there */
         err_clear();
     }
     return false;

@@ -1,9 +1,13 @@
 """Starting, stopping, dying and coming back. The rule behind all of it: no process is ever left behind."""
+import fcntl
 import os
+import pty
 import pwd
 import re
 import shutil
 import signal
+import subprocess
+import termios
 import time
 
 import pytest
@@ -26,6 +30,21 @@ def test_interrupt_works_where_it_was_inherited_as_ignored(make_stack):
     stack = make_stack(settings=SIMULATE).start(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     stack.wait_ready()
     assert stack.stop(signal.SIGINT) == 0
+    stack.assert_deserted()
+
+
+def test_closing_its_terminal_ends_it(make_stack):
+    stack = make_stack(settings=SIMULATE)
+    terminal, end = pty.openpty()
+    # The slave end becomes the controlling terminal of a session of its own, as in a terminal window.
+    process = subprocess.Popen(stack.command(), stdin=end, stdout=end, stderr=end, start_new_session=True,
+                               preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    os.close(end)
+    stack.process = process
+    wait_for(lambda: (answer := stack.try_get('/v1/forecasts/1d')) is not None and answer.status == 200, 'ready', 60)
+    assert b'listening' in os.read(terminal, 65536)
+    os.close(terminal)
+    assert process.wait(30) == 0
     stack.assert_deserted()
 
 
