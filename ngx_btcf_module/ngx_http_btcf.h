@@ -210,8 +210,8 @@ ngx_int_t ngx_http_btcf_hold(ngx_http_btcf_ctx_t *ctx,
 time_t ngx_http_btcf_max_age(const ngx_http_btcf_doc_t *doc, int64_t now_ms);
 ngx_int_t ngx_http_btcf_send_text(ngx_http_request_t *r, ngx_str_t *type,
     ngx_str_t *text);
-ngx_int_t ngx_http_btcf_add_header(ngx_http_request_t *r, ngx_str_t *key,
-    ngx_str_t *value);
+ngx_table_elt_t *ngx_http_btcf_add_header(ngx_http_request_t *r,
+    const ngx_str_t *key, const ngx_str_t *value);
 
 /* _forecasts */
 

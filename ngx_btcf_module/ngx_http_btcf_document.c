@@ -309,7 +309,7 @@ ngx_http_btcf_send_text(ngx_http_request_t *r, ngx_str_t *type,
 
     if (ngx_http_btcf_add_header(r, &ngx_http_btcf_cache_control,
                                  &ngx_http_btcf_no_store)
-        != NGX_OK)
+        == NULL)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -347,15 +347,15 @@ ngx_http_btcf_send_text(ngx_http_request_t *r, ngx_str_t *type,
 }
 
 
-ngx_int_t
-ngx_http_btcf_add_header(ngx_http_request_t *r, ngx_str_t *key,
-    ngx_str_t *value)
+ngx_table_elt_t *
+ngx_http_btcf_add_header(ngx_http_request_t *r, const ngx_str_t *key,
+    const ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     h->hash = 1;
@@ -364,7 +364,7 @@ ngx_http_btcf_add_header(ngx_http_request_t *r, ngx_str_t *key,
     h->lowcase_key = NULL;
     ngx_http_btcf_last_header(h);
 
-    return NGX_OK;
+    return h;
 }
 
 
@@ -402,20 +402,10 @@ static ngx_int_t
 ngx_http_btcf_set_headers(ngx_http_request_t *r,
     const ngx_http_btcf_answer_t *answer)
 {
-    ngx_str_t         value;
-    ngx_table_elt_t  *h;
+    ngx_str_t                value;
+    ngx_http_headers_out_t  *out;
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-    h->key = ngx_http_btcf_etag;
-    h->value = answer->etag;
-    h->lowcase_key = NULL;
-    ngx_http_btcf_last_header(h);
-    r->headers_out.etag = h;
+    out = &r->headers_out;
 
     value.data = ngx_pnalloc(r->pool, sizeof("public, max-age=") - 1
                                       + NGX_TIME_T_LEN);
@@ -426,46 +416,35 @@ ngx_http_btcf_set_headers(ngx_http_request_t *r,
     value.len = ngx_sprintf(value.data, "public, max-age=%T", answer->max_age)
                 - value.data;
 
-    if (ngx_http_btcf_add_header(r, &ngx_http_btcf_cache_control, &value)
-        != NGX_OK
+    out->etag = ngx_http_btcf_add_header(r, &ngx_http_btcf_etag,
+                                         &answer->etag);
+
+    out->last_modified = ngx_http_btcf_add_header(r,
+                                                  &ngx_http_btcf_last_modified,
+                                                  &answer->last_modified);
+    out->last_modified_time = answer->modified;
+
+    if (out->etag == NULL
+        || out->last_modified == NULL
+        || ngx_http_btcf_add_header(r, &ngx_http_btcf_cache_control, &value)
+           == NULL
         || ngx_http_btcf_add_header(r, &ngx_http_btcf_vary,
                                     &ngx_http_btcf_vary_value)
-           != NGX_OK)
+           == NULL)
     {
         return NGX_ERROR;
     }
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-    h->key = ngx_http_btcf_last_modified;
-    h->value = answer->last_modified;
-    h->lowcase_key = NULL;
-    ngx_http_btcf_last_header(h);
-    r->headers_out.last_modified = h;
-    r->headers_out.last_modified_time = answer->modified;
-
     if (!answer->gzip) {
-        r->headers_out.content_encoding = &ngx_http_btcf_identity;
+        out->content_encoding = &ngx_http_btcf_identity;
         return NGX_OK;
     }
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
+    out->content_encoding = ngx_http_btcf_add_header(r,
+                                                     &ngx_http_btcf_encoding,
+                                                     &ngx_http_btcf_gzip);
 
-    h->hash = 1;
-    h->key = ngx_http_btcf_encoding;
-    h->value = ngx_http_btcf_gzip;
-    h->lowcase_key = NULL;
-    ngx_http_btcf_last_header(h);
-    r->headers_out.content_encoding = h;
-
-    return NGX_OK;
+    return out->content_encoding ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -47,7 +47,8 @@ static u_char *ngx_http_btcf_metrics_gauges(u_char *p);
 static u_char *ngx_http_btcf_metrics_seconds(u_char *p, uint64_t us);
 
 
-#define ngx_http_btcf_counter(member)  offsetof(struct btcf_metric_block, member)
+#define ngx_http_btcf_counter(member)                                         \
+    offsetof(struct btcf_metric_block, member)
 
 
 static ngx_http_btcf_counter_t  ngx_http_btcf_counters[] = {

@@ -245,7 +245,7 @@ ngx_http_btcf_header_filter(ngx_http_request_t *r)
 
     if (lcf->request_id) {
         if (ngx_http_btcf_add_header(r, &ngx_http_btcf_h_id, &ctx->request_id)
-            != NGX_OK)
+            == NULL)
         {
             return NGX_ERROR;
         }
@@ -255,7 +255,7 @@ ngx_http_btcf_header_filter(ngx_http_request_t *r)
 
             if (ngx_http_btcf_add_header(r, &ngx_http_btcf_h_trace,
                                          &ctx->traceparent)
-                != NGX_OK)
+                == NULL)
             {
                 return NGX_ERROR;
             }
@@ -424,14 +424,15 @@ ngx_http_btcf_problem_header(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 
     if (ngx_http_btcf_add_header(r, &ngx_http_btcf_h_cache,
                                  &ngx_http_btcf_h_no_store)
-        != NGX_OK)
+        == NULL)
     {
         return NGX_ERROR;
     }
 
     if (problem->status == NGX_HTTP_NOT_ALLOWED) {
         return ngx_http_btcf_add_header(r, &ngx_http_btcf_h_allow,
-                                        &ngx_http_btcf_h_methods);
+                                        &ngx_http_btcf_h_methods)
+               ? NGX_OK : NGX_ERROR;
     }
 
     if (problem->status == NGX_HTTP_SERVICE_UNAVAILABLE) {
@@ -443,7 +444,8 @@ ngx_http_btcf_problem_header(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
         seconds.data = p;
         seconds.len = ngx_sprintf(p, "%d", NGX_HTTP_BTCF_RETRY_AFTER) - p;
 
-        return ngx_http_btcf_add_header(r, &ngx_http_btcf_h_retry, &seconds);
+        return ngx_http_btcf_add_header(r, &ngx_http_btcf_h_retry, &seconds)
+               ? NGX_OK : NGX_ERROR;
     }
 
     return NGX_OK;

@@ -320,8 +320,8 @@ ngx_http_btcf_segment_refused(ngx_http_btcf_segment_t *seg,
 
     level = (why == BTCF_ATTACH_NO_FILE) ? NGX_LOG_NOTICE : NGX_LOG_ERR;
 
-    ngx_log_error(level, seg->log, err, "btcf: segment \"%s\" is not used: %s%s",
-                  seg->path, btcf_attach_text(why),
+    ngx_log_error(level, seg->log, err,
+                  "btcf: segment \"%s\" is not used: %s%s", seg->path, btcf_attach_text(why),
                   seg->reader.base ? "; keeping the one in use" : "");
 }
 
