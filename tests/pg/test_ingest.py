@@ -115,7 +115,7 @@ def test_two_honest_exchanges_fill_the_past_and_agree(database, start, exchanges
     assert all(close == candle(open_s)[3] for open_s, close in rows)
     assert database.one('SELECT max(open_time) FROM candle WHERE interval_s = 3600') == last_closed_hour() * 1000
     assert database.one('SELECT count(*) FROM candle WHERE source_count = 2 AND interval_s = 3600') > 0
-    assert states(database) == {'coinbase': 'ok', 'kraken': 'ok'}
+    wait_for(lambda: states(database) == {'coinbase': 'ok', 'kraken': 'ok'}, 'both noted as well')
     wait_for(lambda: database.one("SELECT last_price FROM provider_state WHERE provider = 'coinbase'") == 61234.5, 'price')
     assert database.sql('SELECT feed, degraded, is_active FROM feed') == [('live', False, True)]
     # One forecast, of the newest close: what is older than an hour is history.
@@ -147,7 +147,7 @@ def test_goes_on_with_the_other_when_one_exchange_is(database, start, exchanges,
     start(**live(exchanges))
     wait_for(lambda: has_newest(database, 'kraken'), f'the newest hour, with coinbase {mode}')
     assert all(close == candle(open_s)[3] for open_s, close in database.sql(CLOSES))
-    assert states(database)['coinbase'] in ('failing', 'open')
+    wait_for(lambda: states(database).get('coinbase') in ('failing', 'open'), 'coinbase noted as failing')
     assert database.one("SELECT last_error FROM provider_state WHERE provider = 'coinbase'")
     exchanges[0].mode = 'honest'
     wait_for(lambda: states(database)['coinbase'] == 'ok', 'coinbase trusted again', 90)
@@ -166,7 +166,7 @@ def test_a_price_that_only_one_exchange_reports_is_refused(database, start, exch
     start(**live(exchanges))
     wait_for(lambda: has_newest(database, 'kraken'), 'the newest hour from the honest one')
     assert database.sql(CLOSES)[-1][1] == candle(database.sql(CLOSES)[-1][0])[3]
-    assert database.one("SELECT refused FROM provider_state WHERE provider = 'coinbase'") > 0
+    wait_for(lambda: database.one("SELECT refused FROM provider_state WHERE provider = 'coinbase'") > 0, 'the lie counted')
 
 
 def test_the_hour_that_is_still_open_is_never_stored(database, start, exchanges, tmp_path):
