@@ -154,6 +154,22 @@ def test_two_of_them_live_side_by_side(make_stack):
     assert second.stop() == 0
 
 
+def test_database_of_somebody_else_is_used_and_left_alone(make_stack):
+    lender = make_stack(settings=SIMULATE).start().wait_ready()
+    server = f'host={lender.state}/run user=btcf'
+    subprocess.run(['psql', '-q', f'{server} dbname=btcf', '-c', 'CREATE DATABASE borrowed'], check=True)
+    stack = make_stack(settings={**SIMULATE, 'database_url': f'{server} dbname=borrowed'}).start().wait_ready()
+    assert 'postgres' not in stack.processes().values()
+    assert not os.path.exists(os.path.join(stack.state, 'postgres'))
+    assert stack.stop() == 0
+    stack.assert_deserted()
+    feeds = subprocess.run(['psql', '-qAt', f'{server} dbname=borrowed', '-c', 'SELECT feed, state FROM feed'],
+                           check=True, capture_output=True, text=True).stdout
+    assert feeds == 'simulate:1|paused\n'  # no market time passes while nothing runs
+    assert lender.get('/v1/forecasts/1d').status == 200
+    assert lender.stop() == 0
+
+
 def test_hang_up_reloads_nginx_without_a_gap(make_stack):
     stack = make_stack(settings=SIMULATE).start().wait_ready()
     before = set(stack.worker_pids())
