@@ -138,7 +138,7 @@ $(MODULE): $(NGINX_OBJ)/Makefile $(wildcard ngx_btcf_module/*.[ch] engine/shm/*.
 check: $(BIN)
 	tests/run lint unit reference shm
 check-t: all
-	tests/run t
+	tests/run t t-h2
 check-pg: $(BIN)
 	tests/run pg
 check-e2e: all
@@ -160,7 +160,7 @@ accuracy: $(BIN)
 
 .PHONY: coverage
 coverage:
-	BUILD=$(BUILD)/coverage tests/run --make 'COVERAGE=1 OPT=-O0' unit reference shm
+	BUILD=$(BUILD)/coverage tests/run --make 'COVERAGE=1 OPT=-O0' unit reference shm pg
 	gcovr -r . --object-directory $(BUILD)/coverage -f 'engine/' --txt --print-summary
 
 .PHONY: headers fmt
