@@ -21,6 +21,8 @@ struct price_view price_of(const struct provider_view *providers, size_t count, 
 {
     struct price_view view = {.is_consensus = true};
     double prices[VIEW_PROVIDERS_MAX];
+    /* A feed's providers deliver one quote currency; the newest candle names it. */
+    const char *quote = hourly->count > 0 ? hourly->rows[hourly->count - 1].quote : "";
     for (size_t i = 0; i < count; i++)
         if (providers[i].last_price > 0 && providers[i].last_price_market_ms > view.at)
             view.at = providers[i].last_price_market_ms;
@@ -29,7 +31,7 @@ struct price_view price_of(const struct provider_view *providers, size_t count, 
             continue;
         prices[view.source_count] = providers[i].last_price;
         view.sources[view.source_count].source = providers[i].provider;
-        view.sources[view.source_count++].quote = "";
+        view.sources[view.source_count++].quote = quote;
     }
     struct price_view close = price_of_close(hourly);
     if (view.source_count == 0 || close.at > view.at)

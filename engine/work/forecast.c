@@ -62,8 +62,10 @@ int work_forecast(struct work *work)
     if (make_issue(work, &run) < 0 || choose(work, &run) < 0 || store(work, &run) < 0)
         return err_wrap("while forecasting %s from %" PRId64, run.feed, run.issued_at);
     metric_add(METRIC_forecasts_stored_total, (int64_t)run.issue.count);
-    log_info("forecast.stored", "%zu forecasts of %s from %" PRId64 " at %.2f", run.issue.count, run.feed,
-             run.issued_at, run.issue.origin_price);
+    char issued_at[TIME_TEXT_SIZE];
+    time_format(run.issued_at, issued_at);
+    log_info("forecast.stored", "%zu forecasts of %s from %s at %.2f", run.issue.count, run.feed, issued_at,
+             run.issue.origin_price);
     return 0;
 }
 
