@@ -34,11 +34,16 @@ static const char sql_insert[] =
     "INSERT INTO archive_candle (symbol, interval_s, source, quote, open_time, open, high, low, close, volume) "
     "SELECT $1, $2::integer, $3, $4, open_time, open, high, low, close, volume FROM import_chunk "
     "ON CONFLICT (symbol, interval_s, source, quote, open_time) DO NOTHING";
+/* The bounds are those of the chunk: without them the planner may read the whole archive for every chunk. */
 static const char sql_update[] =
     "UPDATE archive_candle a SET open = i.open, high = i.high, low = i.low, close = i.close, volume = i.volume "
     "FROM import_chunk i WHERE a.symbol = $1 AND a.interval_s = $2::integer AND a.source = $3 AND a.quote = $4 "
-    "AND a.open_time = i.open_time AND (a.open, a.high, a.low, a.close, a.volume) "
+    "AND a.open_time = i.open_time AND a.open_time BETWEEN $5 AND $6 AND (a.open, a.high, a.low, a.close, a.volume) "
     "IS DISTINCT FROM (i.open, i.high, i.low, i.close, i.volume)";
+
+struct chunk {
+    int64_t rows, first_ms, last_ms;
+};
 
 struct importer {
     struct db *db;
@@ -54,8 +59,8 @@ struct importer {
 static int choose_names(struct importer *importer);
 static int import_chunks(struct importer *importer);
 static int import_chunk(struct importer *importer, bool *more);
-static int copy_rows(struct importer *importer, int64_t *rows, bool *more);
-static int merge(struct importer *importer, int64_t rows);
+static int copy_rows(struct importer *importer, struct chunk *chunk, bool *more);
+static int merge(struct importer *importer, const struct chunk *chunk);
 static void report_progress(struct importer *importer);
 
 int import_file(struct db *db, const struct import_options *options, struct import_report *report)
@@ -128,17 +133,18 @@ static int import_chunks(struct importer *importer)
 
 static int import_chunk(struct importer *importer, bool *more)
 {
-    int64_t rows = 0, copied = 0;
+    struct chunk chunk;
+    int64_t copied = 0;
 
     if (db_begin(importer->db) < 0 || db_copy_start(importer->db, sql_copy) < 0)
         return -1;
-    if (copy_rows(importer, &rows, more) < 0) {
+    if (copy_rows(importer, &chunk, more) < 0) {
         /* Giving up the COPY leaves the error frame alone unless it fails as well. */
         if (db_is_open(importer->db) && db_copy_end(importer->db, "the file cannot be read", NULL) < 0)
             return -1;
         return -1;
     }
-    if (db_copy_end(importer->db, NULL, &copied) < 0 || merge(importer, rows) < 0)
+    if (db_copy_end(importer->db, NULL, &copied) < 0 || merge(importer, &chunk) < 0)
         return -1;
     /* The last commit waits for the disk, and with it everything before. */
     if (!*more && db_script(importer->db, "SET LOCAL synchronous_commit = on") < 0)
@@ -196,31 +202,33 @@ static void put_row(struct importer *importer, const struct candle *candle)
     put_double(importer, candle->volume);
 }
 
-static void note_time(struct import_report *report, int64_t open_time_ms)
+static void note_time(struct chunk *chunk, int64_t open_time_ms)
 {
-    if (report->first_ms == 0 || open_time_ms < report->first_ms)
-        report->first_ms = open_time_ms;
-    if (open_time_ms > report->last_ms)
-        report->last_ms = open_time_ms;
+    if (chunk->rows == 0 || open_time_ms < chunk->first_ms)
+        chunk->first_ms = open_time_ms;
+    if (chunk->rows == 0 || open_time_ms > chunk->last_ms)
+        chunk->last_ms = open_time_ms;
+    chunk->rows++;
 }
 
 /* The body of one COPY: signature, flags and extension length, rows, -1 (PostgreSQL manual, COPY, Binary Format). */
-static int copy_rows(struct importer *importer, int64_t *rows, bool *more)
+static int copy_rows(struct importer *importer, struct chunk *chunk, bool *more)
 {
     static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
     struct candle candle;
     int got = 1;
 
     put(importer, header, sizeof(header));
-    for (*rows = 0; *rows < CHUNK_ROWS; (*rows)++) {
+    *chunk = (struct chunk){.rows = 0};
+    while (chunk->rows < CHUNK_ROWS) {
         got = candle_file_next(importer->file, &candle);
         if (got <= 0)
             break;
-        note_time(importer->report, candle.open_time_ms);
+        note_time(chunk, candle.open_time_ms);
         if (importer->used + ROW_SIZE > BUFFER_SIZE && flush(importer) < 0)
             return -1;
         put_row(importer, &candle);
-        if (*rows % PROGRESS_ROWS == PROGRESS_ROWS - 1)
+        if (chunk->rows % PROGRESS_ROWS == 0)
             report_progress(importer);
     }
     if (got < 0 || (importer->used + ROW_SIZE > BUFFER_SIZE && flush(importer) < 0))
@@ -230,20 +238,26 @@ static int copy_rows(struct importer *importer, int64_t *rows, bool *more)
     return flush(importer);
 }
 
-static int merge(struct importer *importer, int64_t rows)
+static int merge(struct importer *importer, const struct chunk *chunk)
 {
+    struct import_report *report = importer->report;
     const char *symbol = importer->options->symbol;
     int64_t interval_s = importer->options->interval_s, inserted = 0, changed = 0;
 
     if (db_exec(importer->db, sql_insert, &inserted, DB_TEXT(symbol), DB_I64(interval_s), DB_TEXT(importer->source),
                 DB_TEXT(importer->quote), DB_END) < 0)
         return -1;
-    if (inserted < rows && db_exec(importer->db, sql_update, &changed, DB_TEXT(symbol), DB_I64(interval_s),
-                                   DB_TEXT(importer->source), DB_TEXT(importer->quote), DB_END) < 0)
+    if (inserted < chunk->rows &&
+        db_exec(importer->db, sql_update, &changed, DB_TEXT(symbol), DB_I64(interval_s), DB_TEXT(importer->source),
+                DB_TEXT(importer->quote), DB_I64(chunk->first_ms), DB_I64(chunk->last_ms), DB_END) < 0)
         return -1;
-    importer->report->inserted += inserted;
-    importer->report->changed += changed;
-    importer->report->unchanged += rows - inserted - changed;
+    report->inserted += inserted;
+    report->changed += changed;
+    report->unchanged += chunk->rows - inserted - changed;
+    if (chunk->rows > 0 && (report->first_ms == 0 || chunk->first_ms < report->first_ms))
+        report->first_ms = chunk->first_ms;
+    if (chunk->rows > 0 && chunk->last_ms > report->last_ms)
+        report->last_ms = chunk->last_ms;
     return 0;
 }
 

@@ -343,6 +343,24 @@ def test_a_database_that_goes_away_is_waited_for(database, start, tmp_path, serv
     assert hours == list(range(hours[0], hours[0] + len(hours)))
 
 
+def test_a_database_that_does_not_answer_is_given_up_and_asked_again(database, start, tmp_path):
+    """A stopped backend keeps its socket open and says nothing: only a deadline of the client's own helps."""
+    import_history(database, tmp_path, 400)
+    ingest = start(mode='replay', replay_days=10, replay_speed=3600, database_timeout_ms=500)
+    wait_for(lambda: finish_jobs(database) or len(forecast_hours(database)) >= 2, 'two hours')
+    backend = database.one("SELECT pid FROM pg_stat_activity WHERE application_name = 'btcf ingest' AND datname = %s",
+                           (database.name,))
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        wait_for(lambda: 'did not answer within' in ingest.text(), 'the deadline in the log')
+        before = len(forecast_hours(database))
+        wait_for(lambda: finish_jobs(database) or len(forecast_hours(database)) >= before + 2, 'two hours more')
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    hours = forecast_hours(database)
+    assert hours == list(range(hours[0], hours[0] + len(hours)))
+
+
 def test_modes_that_cannot_be_had_say_so(database, tmp_path, start):
     ingest = start(mode='replay')
     wait_for(lambda: 'import candles of BTC-USD first' in ingest.text(), 'told in the log')
