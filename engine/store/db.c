@@ -5,9 +5,8 @@
  * connection. The server's own statement_timeout fires first and keeps the connection; the client's deadline, a little
  * later, means that the server is not answering at all, and gives the connection up.
  *
- * Parameters travel as text with declared types: a number that is first bound as NULL, or a bigint that meets an integer
- * column, then needs no care from the caller, and doubles keep all their bits at 17 digits. Statements are prepared on
- * first use and found again by the address of their text, so the text must be a constant. Rows are read in db_rows.c.
+ * Statements are prepared on first use and found again by the address of their text, so the text must be a constant.
+ * Parameters are written in db_params.c, rows are read in db_rows.c.
  *
  * Not here: reconnecting by itself (the state of the caller's transaction would be a guess), pooling, async queries.
  */
@@ -16,7 +15,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <libpq-fe.h>
-#include <math.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +25,7 @@
 #include "core/err.h"
 #include "core/log.h"
 #include "core/str.h"
+#include "store/db_params.h"
 
 #define DB_MAGIC 0x62746364u
 #define STATEMENTS_MAX 512 /* a power of two; statements that one role uses */
@@ -35,12 +34,6 @@
 #define MESSAGE_SIZE 256
 #define CLIENT_GRACE_MS 2000 /* how much later than the server the client gives up */
 #define NUMBER_SIZE 32
-#define ARRAY_COUNT_MAX 4096 /* elements of one float8[] parameter */
-#define BYTES_MAX (4 << 20)  /* one bytea parameter */
-#define PARAM_TEXT_MAX (16 << 20)
-
-/* Types that parameters are declared with (pg_type.dat); 0 lets the server decide. */
-enum { OID_UNKNOWN = 0, OID_BOOL = 16, OID_BYTEA = 17, OID_INT8 = 20, OID_FLOAT8 = 701, OID_FLOAT8_ARRAY = 1022 };
 
 struct db {
     unsigned magic;
@@ -55,22 +48,10 @@ struct db {
     char message[MESSAGE_SIZE];
 };
 
-/* Parameters as libpq wants them. */
-struct params {
-    int count;
-    Oid types[DB_PARAMS_MAX];
-    const char *values[DB_PARAMS_MAX];
-    char numbers[DB_PARAMS_MAX][NUMBER_SIZE];
-    struct strbuf texts[DB_PARAMS_MAX];
-    bool has_text[DB_PARAMS_MAX];
-};
-
 static int connect_now(struct db *db);
 static const char *what_failed(struct db *db);
 static void give_up(struct db *db);
-static void params_read(struct params *params, va_list args);
-static void params_release(struct params *params);
-static int run_prepared(struct db *db, const char *sql, const struct params *params, PGresult **result);
+static int run_prepared(struct db *db, const char *sql, const struct db_params *params, PGresult **result);
 static PGresult *run_simple(struct db *db, const char *sql);
 static int check_result(struct db *db, const PGresult *result);
 
@@ -134,15 +115,15 @@ int64_t db_timeout_ms(const struct db *db)
 
 int db_query(struct db *db, struct arena *arena, const char *sql, struct db_rows *rows, ...)
 {
-    struct params params;
+    struct db_params params;
     PGresult *result = NULL;
     va_list args;
 
     va_start(args, rows);
-    params_read(&params, args);
+    db_params_read(&params, args);
     va_end(args);
     int rc = run_prepared(db, sql, &params, &result);
-    params_release(&params);
+    db_params_release(&params);
     if (rc < 0)
         return -1;
     arena_on_release(arena, (void (*)(void *))PQclear, result);
@@ -158,15 +139,15 @@ int db_query(struct db *db, struct arena *arena, const char *sql, struct db_rows
 
 int db_exec(struct db *db, const char *sql, int64_t *affected, ...)
 {
-    struct params params;
+    struct db_params params;
     PGresult *result = NULL;
     va_list args;
 
     va_start(args, affected);
-    params_read(&params, args);
+    db_params_read(&params, args);
     va_end(args);
     int rc = run_prepared(db, sql, &params, &result);
-    params_release(&params);
+    db_params_release(&params);
     if (rc < 0)
         return -1;
     if (affected != NULL && str_parse_i64(str_of(PQcmdTuples(result)), affected) < 0)
@@ -365,86 +346,6 @@ static void give_up(struct db *db)
     db->prepared_count = 0;
 }
 
-static void add_f64_array(struct strbuf *buf, const double *values, size_t count)
-{
-    assert(count <= ARRAY_COUNT_MAX);
-    strbuf_add_char(buf, '{');
-    for (size_t i = 0; i < count; i++)
-        strbuf_printf(buf, "%s%.17g", i > 0 ? "," : "", values[i]);
-    strbuf_add_char(buf, '}');
-}
-
-static void add_hex(struct strbuf *buf, const unsigned char *bytes, size_t len)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    assert(len <= BYTES_MAX);
-    strbuf_add_text(buf, "\\x");
-    for (size_t i = 0; i < len; i++) {
-        strbuf_add_char(buf, digits[bytes[i] >> 4]);
-        strbuf_add_char(buf, digits[bytes[i] & 15]);
-    }
-}
-
-/* Reads one parameter into slot `i`. */
-static void param_read(struct params *params, int i, const struct db_param *param)
-{
-    char *number = params->numbers[i];
-
-    params->values[i] = number;
-    switch (param->kind) {
-    case DB_PARAM_TEXT:
-        params->values[i] = param->ptr;
-        break;
-    case DB_PARAM_I64:
-        params->types[i] = OID_INT8;
-        snprintf(number, NUMBER_SIZE, "%lld", (long long)param->i64);
-        break;
-    case DB_PARAM_F64:
-        params->types[i] = OID_FLOAT8;
-        snprintf(number, NUMBER_SIZE, "%.17g", param->f64);
-        break;
-    case DB_PARAM_BOOL:
-        params->types[i] = OID_BOOL;
-        snprintf(number, NUMBER_SIZE, "%s", param->i64 != 0 ? "t" : "f");
-        break;
-    case DB_PARAM_F64_ARRAY:
-    case DB_PARAM_BYTES:
-        params->has_text[i] = true;
-        strbuf_init(&params->texts[i], PARAM_TEXT_MAX);
-        params->types[i] = param->kind == DB_PARAM_BYTES ? OID_BYTEA : OID_FLOAT8_ARRAY;
-        if (param->kind == DB_PARAM_BYTES)
-            add_hex(&params->texts[i], param->ptr, param->count);
-        else
-            add_f64_array(&params->texts[i], param->ptr, param->count);
-        params->values[i] = params->texts[i].ptr;
-        break;
-    case DB_PARAM_NULL:
-    case DB_PARAM_END:
-        params->values[i] = NULL;
-    }
-}
-
-static void params_read(struct params *params, va_list args)
-{
-    memset(params, 0, sizeof(*params));
-    for (;;) {
-        struct db_param param = va_arg(args, struct db_param);
-
-        if (param.kind == DB_PARAM_END)
-            return;
-        assert(params->count < DB_PARAMS_MAX);
-        param_read(params, params->count++, &param);
-    }
-}
-
-static void params_release(struct params *params)
-{
-    for (int i = 0; i < params->count; i++)
-        if (params->has_text[i])
-            strbuf_release(&params->texts[i]);
-}
-
 /* Waits until the socket is ready or the deadline has passed. Signals do not cut a statement short. */
 static int poll_until(struct db *db, short events, int64_t deadline_ms)
 {
@@ -566,7 +467,7 @@ static size_t statement_slot(const struct db *db, const char *sql)
     return slot;
 }
 
-static int prepare(struct db *db, const char *sql, const struct params *params, const char *name)
+static int prepare(struct db *db, const char *sql, const struct db_params *params, const char *name)
 {
     PGresult *result = NULL;
 
@@ -578,7 +479,7 @@ static int prepare(struct db *db, const char *sql, const struct params *params, 
     return rc < 0 ? err_wrap("while preparing \"%.80s\"", sql) : 0;
 }
 
-static int run_prepared(struct db *db, const char *sql, const struct params *params, PGresult **out)
+static int run_prepared(struct db *db, const char *sql, const struct db_params *params, PGresult **out)
 {
     char name[NUMBER_SIZE];
     PGresult *result = NULL;
