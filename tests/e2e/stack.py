@@ -1,7 +1,9 @@
 """A real `btcf up` in a temporary state directory, and what tests ask of it."""
+import atexit
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,6 +39,7 @@ def make_state_dir():
     """A directory that every account can reach, as a home directory of mode 700 would not be."""
     path = tempfile.mkdtemp(prefix='btcf-e2e-', dir='/tmp')
     os.chmod(path, 0o755)
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
 
 
