@@ -300,9 +300,10 @@ sub workers_of {
     return grep { slurp("/proc/$_/cmdline") =~ /worker process(?! is shutting down)/ } @pids;
 }
 
+# Counted page by page: the sums of /proc/PID/status are kept per processor and may be off by hundreds of KB.
 sub rss_kb {
     my ($pid) = @_;
-    return slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m ? $1 : 0;
+    return slurp("/proc/$pid/smaps_rollup") =~ /^Anonymous:\s+(\d+)/m ? $1 : 0;
 }
 
 # ---- HTTP ---------------------------------------------------------------------------------------------------------
