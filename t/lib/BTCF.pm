@@ -230,7 +230,7 @@ EOC
 sub nginx {
     my (%options) = @_;
     my $self = {dir => temp_dir() . '/n' . scalar(@servers), port => free_port(), plain => free_port(),
-        daemon => $options{daemon}};
+        daemon => $options{daemon}, workers => $options{workers} || 1};
     mkdir $self->{dir};
     mkdir "$self->{dir}/tmp";
     push @servers, $self;
@@ -256,9 +256,11 @@ sub start {
     }
     wait_for { -s "$dir/nginx.pid" and connects($self->{plain}) or !$self->{daemon} && waitpid($self->{pid}, WNOHANG) > 0 };
     BAIL_OUT('nginx does not start: ' . slurp("$dir/stderr") . slurp("$dir/error.log")) if !connects($self->{plain});
-    return if !$self->{daemon};
-    waitpid($self->{pid}, 0);
-    $self->{pid} = slurp("$dir/nginx.pid") + 0;
+    if ($self->{daemon}) {
+        waitpid($self->{pid}, 0);
+        $self->{pid} = slurp("$dir/nginx.pid") + 0;
+    }
+    wait_for { workers_of($self) >= $self->{workers} } or BAIL_OUT('nginx has no workers: ' . error_log($self));
 }
 
 sub connects {
