@@ -97,7 +97,8 @@ class Stack:
         self.started = time.monotonic()
         self.process = subprocess.Popen(self.command(), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True, errors='replace',
-                                        env={**os.environ, **self.environment}, start_new_session=True, **popen)
+                                        env={**os.environ, **self.environment},
+                                        **{'start_new_session': True, **popen})
         threading.Thread(target=collect, args=(self.process.stdout, self.output), daemon=True).start()
         return self
 

@@ -1,4 +1,5 @@
 """Starting, stopping, dying and coming back. The rule behind all of it: no process is ever left behind."""
+import ctypes
 import fcntl
 import os
 import pty
@@ -94,8 +95,20 @@ def test_killed_up_takes_everything_with_it(make_stack):
     stack.assert_deserted()
 
 
+@pytest.fixture
+def adopted_orphans():
+    """Makes us the parent of processes whose own has died. When the last parent outside a process group dies, the kernel
+    continues the group's stopped members (POSIX: orphaned process group), unless their new parent is of their session."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    set_child_subreaper = 36
+    assert prctl(set_child_subreaper, 1, 0, 0, 0) == 0
+    yield
+    prctl(set_child_subreaper, 0, 0, 0, 0)
+
+
+@pytest.mark.usefixtures('adopted_orphans')
 def test_next_start_ends_what_a_killed_one_could_not(make_stack):
-    stack = make_stack(settings=SIMULATE).start().wait_ready()
+    stack = make_stack(settings=SIMULATE).start(start_new_session=False).wait_ready()
     frozen = [stack.postgres_pid(), stack.nginx_pid(), *stack.worker_pids()]
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
