@@ -55,8 +55,10 @@ static bool is_version(const char *word)
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-        return help(command->name);
+    /* Anywhere: `btcf ledger verify --help` asks for the same page as `btcf ledger --help`. */
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return help(command->name);
 
     int status = command->run(argc, argv);
     if (status >= 0)

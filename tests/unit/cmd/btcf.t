@@ -45,6 +45,7 @@ answers('no command is a mistake that shows the list', [], 2, $nothing, qr/^usag
 answers('help is no mistake', ['help'], 0, qr/^  config +check or print/m, $nothing);
 answers('a command has a manual', ['help', 'config'], 0, qr/^usage: btcf config/, $nothing);
 answers('so has --help behind it', ['config', '--help'], 0, qr/^usage: btcf config/, $nothing);
+answers('and behind what it is to do', ['config', 'check', '--help'], 0, qr/^usage: btcf config/, $nothing);
 answers('the version', ['version'], 0, qr/\Abtcf \d+\.\d+\.\d+\n\z/, $nothing);
 answers('a mistyped command', ['confg'], 2, $nothing, qr/no command "confg"; did you mean "config"\?/);
 answers('an unknown command', ['xyzzy'], 2, $nothing, qr/no command "xyzzy"; `btcf help` lists them/);
