@@ -19,6 +19,7 @@
 #   make clean      removes the build
 #
 # BUILD= places the build elsewhere; CC=clang builds with clang; SAN=address,undefined or SAN=thread instruments.
+# V=1 shows the commands in full, make -s shows nothing but errors.
 
 BUILD ?= build
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -40,6 +41,10 @@ CPPFLAGS := -D_GNU_SOURCE -Iengine -I$(BUILD)/gen -DBTCF_VERSION='"$(VERSION)"' 
   -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(INSTRUMENT)
 LDLIBS := -lpq -lcurl -ljansson -lconfuse -lcrypto -lz -lcrypt -lsystemd -lnlopt -llapacke -lopenblas -lm
+
+# Stands before a command and says in a line what is made: $(call quiet,CC ,engine/core/err.c).
+SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))
+quiet = $(if $(filter 1,$(V)),,@$(if $(SILENT),,$(info $()  $(1) $(2))))
 
 SRC := $(filter-out engine/main.c,$(wildcard engine/*.c engine/*/*.c))
 OBJ := $(SRC:%.c=$(BUILD)/obj/%.o)
@@ -77,38 +82,38 @@ $(BUILD)/flags: FORCE
 FORCE:
 
 $(BIN): $(BUILD)/obj/engine/main.o $(LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call quiet,LD ,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIB): $(OBJ) $(BUILD)/obj/gen/migrations.o $(BUILD)/obj/gen/conf_files.o
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call quiet,AR ,$@)$(AR) rcs $@ $^
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -include engine/core/banned.h $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,CC ,$<)$(CC) $(CPPFLAGS) -include engine/core/banned.h $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Migrations travel inside the binary: name, text and SHA-256 of each file, in order.
 MIGRATIONS := $(sort $(wildcard engine/store/migrations/*.sql))
 $(BUILD)/gen/migrations.c: engine/store/embed.pl $(MIGRATIONS)
 	@mkdir -p $(@D)
-	perl $< $(MIGRATIONS) > $@.tmp && mv $@.tmp $@
+	$(call quiet,GEN,$@)perl $< $(MIGRATIONS) > $@.tmp && mv $@.tmp $@
 
 # So do the parts of nginx's configuration that `btcf up` needs.
 CONF_FILES := conf/http.conf conf/routes.conf
 $(BUILD)/gen/conf_files.c: engine/cmd/embed.pl $(CONF_FILES)
 	@mkdir -p $(@D)
-	perl $< $(CONF_FILES) > $@.tmp && mv $@.tmp $@
+	$(call quiet,GEN,$@)perl $< $(CONF_FILES) > $@.tmp && mv $@.tmp $@
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call quiet,CC ,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 .PHONY: tests
 tests: $(TEST_BIN)
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Itests/lib $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(LDLIBS)
+	$(call quiet,CC ,$<)$(CC) $(CPPFLAGS) -Itests/lib $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(LDLIBS)
 
 # tests/run builds these with CC=clang in a folder of their own.
 .PHONY: fuzzers
@@ -123,7 +128,7 @@ module: $(if $(wildcard config),$(MODULE))
 NGINX_OBJ := $(abspath $(BUILD))/nginx
 $(NGINX_OBJ)/Makefile: config
 	@mkdir -p $(@D)
-	cd $(NGINX_SRC) && bash -c '. ./conf_flags && ./configure --with-cc=$(CC) \
+	$(call quiet,GEN,$@)cd $(NGINX_SRC) && bash -c '. ./conf_flags && ./configure --with-cc=$(CC) \
 	  --with-cc-opt="-g -O2 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2" \
 	  --with-ld-opt="-Wl,-z,relro -Wl,-z,now -fPIC" "$${NGX_CONF_FLAGS[@]}" \
 	  --add-dynamic-module=$(CURDIR) --builddir=$(NGINX_OBJ)' > $(NGINX_OBJ)/configure.log 2>&1 || \
@@ -131,8 +136,8 @@ $(NGINX_OBJ)/Makefile: config
 	@touch $@
 
 $(MODULE): $(NGINX_OBJ)/Makefile $(wildcard ngx_btcf_module/*.[ch] engine/shm/*.[ch] engine/jose/*.[ch]) engine/core/base.h
-	$(MAKE) -s -C $(NGINX_SRC) -f $(NGINX_OBJ)/Makefile modules
-	cp $(NGINX_OBJ)/ngx_http_btcf_module.so $@
+	$(call quiet,CC ,ngx_btcf_module)$(MAKE) -s -C $(NGINX_SRC) -f $(NGINX_OBJ)/Makefile modules
+	$(call quiet,LD ,$@)cp $(NGINX_OBJ)/ngx_http_btcf_module.so $@
 
 .PHONY: check check-t check-pg check-e2e asan tsan fuzz lint bench
 check: $(BIN)
@@ -167,7 +172,7 @@ coverage:
 headers: $(HEADERS:%=$(BUILD)/headers/%.ok)
 $(BUILD)/headers/%.ok: % $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(WARN) -std=c11 -fsyntax-only -x c $<
+	$(call quiet,CC ,$<)$(CC) $(CPPFLAGS) $(WARN) -std=c11 -fsyntax-only -x c $<
 	@touch $@
 
 fmt:
