@@ -6,6 +6,7 @@
 
 #include "cmd/command.h"
 #include "core/err.h"
+#include "core/proc.h"
 
 static int print_help(FILE *out)
 {
@@ -69,6 +70,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    argv = proc_title_init(argv);
     if (argc < 2)
         return print_help(stderr);
     if (is_help(argv[1]))

@@ -87,7 +87,7 @@ static int run_engine(void *arg)
 static int start_engine(struct up *up)
 {
     char log_path[UP_PATH_SIZE];
-    struct proc_spec child = {.name = "btcf:engine",
+    struct proc_spec child = {.name = "btcf:supervisor",
                               .run = run_engine,
                               .ctx = up,
                               .dir = up->settings->run_dir,

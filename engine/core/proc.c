@@ -179,7 +179,10 @@ static int prepare_child(const struct proc_spec *spec, pid_t parent)
         return -1;
     if (spec->dir != NULL && chdir(spec->dir) < 0)
         return err_set(E_STORE, "cannot enter %s: %s", spec->dir, strerror(errno));
-    prctl(PR_SET_NAME, spec->name);
+    if (spec->title != NULL && spec->argv == NULL)
+        proc_title_set(spec->name, spec->title);
+    else
+        prctl(PR_SET_NAME, spec->name);
     /* After the change of account, which clears it; and the parent may have died before it was set. */
     if (spec->death_signal != 0 && prctl(PR_SET_PDEATHSIG, spec->death_signal) < 0)
         return err_set(E_STORE, "cannot set the death signal: %s", strerror(errno));

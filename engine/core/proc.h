@@ -1,4 +1,4 @@
-/* Processes: signals that cannot be missed, children with a group of their own, waits with a deadline, pid files.
+/* Processes: signals that cannot be missed, children with a group of their own, waits with a deadline, titles, pid files.
  *
  * A program calls proc_signals_init once, early. From then on a signal only sets a flag and wakes proc_wait_ms or
  * whoever polls proc_wake_fd; nothing happens inside a handler. Children made by proc_spawn start with the default
@@ -31,7 +31,8 @@ void proc_wake_clear(void);
 bool proc_wait_ms(int64_t ms);
 
 struct proc_spec {
-    const char *name;      /* the process's name in ps (15 bytes) and in errors */
+    const char *name;      /* the process's name in top (15 bytes) and in errors */
+    const char *title;     /* with `run`: its command line in ps; NULL: ours */
     const char *user;      /* account to become when we are root; NULL: stay as we are */
     char *const *argv;     /* program to execute, argv[0] an absolute path; or NULL and: */
     int (*run)(void *ctx); /* function to run; its result is the exit status */
@@ -59,6 +60,14 @@ void proc_status_text(int status, char text[PROC_STATUS_TEXT_SIZE]);
 /* When root: becomes `user` for good (groups, gid, uid) and checks that there is no way back. E_INPUT when the account
  * is missing or is root itself, E_STORE when the kernel refuses. Not root: stays, 0. */
 int proc_become(const char *user) BTCF_MUST_CHECK;
+
+/* Makes room for titles: copies arguments and environment and gives the memory that they came in away. Called first in
+ * main with the argv of main; returns the one to use from then on, which lives as long as the process. Pointers into
+ * the old argv or from getenv are worthless afterwards. A second call changes nothing and returns what it got. */
+char **proc_title_init(char **argv);
+/* This process from now on: `name` (15 bytes) in top, `title` as its command line in ps, cut where the room ends.
+ * Without proc_title_init the name alone. A forked child may call it and changes itself only. */
+void proc_title_set(const char *name, const char *title);
 
 /* A pid file that is locked as long as its process lives, so that a stale one is never believed. */
 struct pidfile {

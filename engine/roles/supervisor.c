@@ -108,13 +108,15 @@ static int run_instance(void *arg)
 static int start_instance(struct instance *instance, int64_t now_ms)
 {
     int ends[2];
-    char title[16];
+    char name[16], title[sizeof "btcf: " + ROLE_ID_SIZE];
 
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return err_set(E_STORE, "cannot make a pipe: %s", strerror(errno));
-    snprintf(title, sizeof title, "btcf:%.10s", instance->context.id);
+    snprintf(name, sizeof name, "btcf:%.10s", instance->context.id);
+    snprintf(title, sizeof title, "btcf: %s", instance->context.id);
     instance->context.beat_fd = ends[1];
-    struct proc_spec child = {.name = title, .run = run_instance, .ctx = instance, .death_signal = SIGKILL};
+    struct proc_spec child = {
+        .name = name, .title = title, .run = run_instance, .ctx = instance, .death_signal = SIGKILL};
     int result = proc_spawn(&child, &instance->pid);
     close(ends[1]);
     if (result < 0) {
@@ -334,6 +336,7 @@ int supervisor_run(const struct supervisor_options *options)
     log_init("supervisor", options->log_level);
     if (add_roles(&supervisor, options) < 0)
         return -1;
+    proc_title_set("btcf:supervisor", "btcf: supervisor");
     proc_signals_init();
     rng_init(&supervisor.rng, (uint64_t)clock_wall_ms() ^ (uint64_t)getpid());
     if (sd_watchdog_enabled(0, &watchdog_us) > 0)

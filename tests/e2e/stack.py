@@ -193,7 +193,7 @@ class Stack:
         return pids[0] if pids else None
 
     def engine_pid(self):
-        return self.pid_of('btcf:engine')
+        return self.pid_of('btcf:supervisor')
 
     def nginx_pid(self):
         try:

@@ -19,7 +19,7 @@ from stack import is_alive, wait_for
 
 def test_sigterm_ends_everything_in_order(make_stack):
     stack = make_stack(settings=SIMULATE).start().wait_ready()
-    assert {'postgres', 'nginx', 'btcf:engine', 'btcf:publish'} <= set(stack.processes().values())
+    assert {'postgres', 'nginx', 'btcf:supervisor', 'btcf:publish'} <= set(stack.processes().values())
     assert stack.stop() == 0
     assert stack.said('everything has ended')
     stack.assert_deserted()
