@@ -180,6 +180,30 @@ void json_none(struct json *json)
     strbuf_add_text(json->buf, "null");
 }
 
+void json_put_text(struct json *json, const char *key, const char *text)
+{
+    json_key(json, key);
+    json_text(json, text);
+}
+
+void json_put_i64(struct json *json, const char *key, int64_t value)
+{
+    json_key(json, key);
+    json_i64(json, value);
+}
+
+void json_put_number(struct json *json, const char *key, double value, int decimals)
+{
+    json_key(json, key);
+    json_number(json, value, decimals);
+}
+
+void json_put_bool(struct json *json, const char *key, bool value)
+{
+    json_key(json, key);
+    json_bool(json, value);
+}
+
 void json_raw(struct json *json, const char *text, size_t len)
 {
     before_value(json);

@@ -43,6 +43,11 @@ void json_number(struct json *json, double value, int decimals);
 void json_number_significant(struct json *json, double value, int digits);
 void json_bool(struct json *json, bool value);
 void json_none(struct json *json);
+/* A key and its value in one. */
+void json_put_text(struct json *json, const char *key, const char *text);
+void json_put_i64(struct json *json, const char *key, int64_t value);
+void json_put_number(struct json *json, const char *key, double value, int decimals);
+void json_put_bool(struct json *json, const char *key, bool value);
 /* A ready piece of JSON, taken as it is. */
 void json_raw(struct json *json, const char *text, size_t len);
 /* RFC 3339 UTC with milliseconds left out when zero; see core/clock.h. 0 is a valid time; use json_none for none. */

@@ -89,30 +89,22 @@ static void render_json(struct strbuf *line, enum log_level level, const char *e
     json_open(&json, '{');
     json_key(&json, "time");
     json_time(&json, clock_wall_ms());
-    json_key(&json, "level");
-    json_text(&json, level_names[level]);
-    json_key(&json, "role");
-    json_text(&json, state.role);
-    json_key(&json, "pid");
-    json_i64(&json, getpid());
-    json_key(&json, "event");
-    json_text(&json, event);
+    json_put_text(&json, "level", level_names[level]);
+    json_put_text(&json, "role", state.role);
+    json_put_i64(&json, "pid", getpid());
+    json_put_text(&json, "event", event);
     if (kind != NULL) {
-        json_key(&json, "kind");
-        json_text(&json, kind);
+        json_put_text(&json, "kind", kind);
     }
     for (size_t i = 0; i < LOG_CONTEXT_COUNT_MAX; i++) {
         if (state.context[i].name[0] == '\0')
             continue;
-        json_key(&json, state.context[i].name);
-        json_text(&json, state.context[i].value);
+        json_put_text(&json, state.context[i].name, state.context[i].value);
     }
     if (state.lost_count > 0) {
-        json_key(&json, "lost_lines");
-        json_i64(&json, (int64_t)state.lost_count);
+        json_put_i64(&json, "lost_lines", (int64_t)state.lost_count);
     }
-    json_key(&json, "message");
-    json_text(&json, text);
+    json_put_text(&json, "message", text);
     json_close(&json, '}');
 }
 

@@ -56,14 +56,7 @@ int archive_load_hours(struct db *db, struct arena *arena, const struct archive_
         return err_set(E_LIMIT, "the archive of %s has more than %d hours in one piece", query->symbol,
                        ARCHIVE_HOURS_MAX);
 
-    struct candle *candles = arena_array(arena, rows.count + 1, sizeof(*candles));
-    for (size_t i = 0; i < rows.count; i++)
-        candles[i] = (struct candle){.open_time_ms = db_i64(&rows, i, 0),
-                                     .open = db_f64(&rows, i, 1),
-                                     .high = db_f64(&rows, i, 2),
-                                     .low = db_f64(&rows, i, 3),
-                                     .close = db_f64(&rows, i, 4),
-                                     .volume = db_f64(&rows, i, 5)};
+    struct candle *candles = candles_of_rows(arena, &rows);
     /* Aggregated in place: what is written never passes what is read. */
     *count = candle_aggregate(candles, rows.count, HOUR_S, query->end_ms, candles);
     *out = candles;

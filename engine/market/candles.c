@@ -68,17 +68,23 @@ int candles_load(struct db *db, struct arena *arena, const struct candle_query *
         return err_set(E_LIMIT, "%s has more than %d candles of %lld s", query->feed, CANDLES_LOAD_MAX,
                        (long long)query->interval_s);
 
-    struct candle *candles = arena_array(arena, rows.count + 1, sizeof(*candles));
-    for (size_t i = 0; i < rows.count; i++)
-        candles[i] = (struct candle){.open_time_ms = db_i64(&rows, i, 0),
-                                     .open = db_f64(&rows, i, 1),
-                                     .high = db_f64(&rows, i, 2),
-                                     .low = db_f64(&rows, i, 3),
-                                     .close = db_f64(&rows, i, 4),
-                                     .volume = db_f64(&rows, i, 5)};
+    struct candle *candles = candles_of_rows(arena, &rows);
     *out = candles;
     *count = rows.count;
     return 0;
+}
+
+struct candle *candles_of_rows(struct arena *arena, const struct db_rows *rows)
+{
+    struct candle *candles = arena_array(arena, rows->count + 1, sizeof(*candles));
+    for (size_t i = 0; i < rows->count; i++)
+        candles[i] = (struct candle){.open_time_ms = db_i64(rows, i, 0),
+                                     .open = db_f64(rows, i, 1),
+                                     .high = db_f64(rows, i, 2),
+                                     .low = db_f64(rows, i, 3),
+                                     .close = db_f64(rows, i, 4),
+                                     .volume = db_f64(rows, i, 5)};
+    return candles;
 }
 
 int candles_last_close_ms(struct db *db, const char *feed, int64_t interval_s, int64_t *close_ms)

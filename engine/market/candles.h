@@ -13,6 +13,7 @@
 
 struct arena;
 struct db;
+struct db_rows;
 
 #define CANDLES_LOAD_MAX 4000000 /* candles of one load */
 #define CANDLES_FILL_MAX 72      /* hours of one gap that are filled; a longer gap stays a gap */
@@ -28,6 +29,9 @@ struct candle_query {
 /* Ascending by time, in the arena. E_LIMIT when there are more than CANDLES_LOAD_MAX. */
 int candles_load(struct db *db, struct arena *arena, const struct candle_query *query, struct candle **candles,
                  size_t *count) BTCF_MUST_CHECK;
+
+/* Rows of (open_time, open, high, low, close, volume) as candles in the arena, with room for one more. */
+struct candle *candles_of_rows(struct arena *arena, const struct db_rows *rows);
 
 /* Close instant of the newest candle; INT64_MIN when there is none. */
 int candles_last_close_ms(struct db *db, const char *feed, int64_t interval_s, int64_t *close_ms) BTCF_MUST_CHECK;

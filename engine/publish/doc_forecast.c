@@ -39,23 +39,17 @@ void doc_forecast_render(const struct forecast_page *page, bool stale, struct st
     struct json json;
     json_init(&json, out);
     json_open(&json, '{');
-    json_key(&json, "id");
-    json_text(&json, page->forecast->id);
-    json_key(&json, "symbol");
-    json_text(&json, page->feed->symbol);
-    json_key(&json, "horizon");
-    json_text(&json, horizon_name(page->forecast->horizon_s));
-    json_key(&json, "horizon_s");
-    json_i64(&json, page->forecast->horizon_s);
+    json_put_text(&json, "id", page->forecast->id);
+    json_put_text(&json, "symbol", page->feed->symbol);
+    json_put_text(&json, "horizon", horizon_name(page->forecast->horizon_s));
+    json_put_i64(&json, "horizon_s", page->forecast->horizon_s);
     render_times(&json, page);
     render_curve(&json, page);
     render_model(&json, page);
     render_skill(&json, page->accuracy);
     render_coverage(&json, page->accuracy);
-    json_key(&json, "stale");
-    json_bool(&json, stale);
-    json_key(&json, "degraded");
-    json_bool(&json, page->batch->degraded || page->feed->degraded);
+    json_put_bool(&json, "stale", stale);
+    json_put_bool(&json, "degraded", page->batch->degraded || page->feed->degraded);
     json_key(&json, "sources");
     json_raw(&json, page->batch->sources, strlen(page->batch->sources));
     parts_feed(&json, page->feed);
@@ -98,28 +92,19 @@ void doc_forecast_event_render(const struct forecast_page *page, struct strbuf *
     forecast_key(page->forecast->horizon_s, key);
     json_init(&json, out);
     json_open(&json, '{');
-    json_key(&json, "id");
-    json_text(&json, page->forecast->id);
-    json_key(&json, "symbol");
-    json_text(&json, page->feed->symbol);
-    json_key(&json, "horizon");
-    json_text(&json, horizon_name(page->forecast->horizon_s));
+    json_put_text(&json, "id", page->forecast->id);
+    json_put_text(&json, "symbol", page->feed->symbol);
+    json_put_text(&json, "horizon", horizon_name(page->forecast->horizon_s));
     parts_time(&json, "issued_at", page->batch->issued_at);
     parts_time(&json, "target_at", page->forecast->target_at);
-    json_key(&json, "origin_price");
-    json_number(&json, page->batch->origin_price, PRICE_DECIMALS);
-    json_key(&json, "median");
-    json_number(&json, page->forecast->quantiles[LEVEL_MEDIAN], PRICE_DECIMALS);
+    json_put_number(&json, "origin_price", page->batch->origin_price, PRICE_DECIMALS);
+    json_put_number(&json, "median", page->forecast->quantiles[LEVEL_MEDIAN], PRICE_DECIMALS);
     json_key(&json, "intervals");
     parts_intervals(&json, page->forecast->quantiles);
-    json_key(&json, "prob_up");
-    json_number(&json, page->forecast->prob_up, 4);
-    json_key(&json, "method");
-    json_text(&json, page->forecast->method);
-    json_key(&json, "feed");
-    json_text(&json, page->feed->name);
-    json_key(&json, "url");
-    json_text(&json, key);
+    json_put_number(&json, "prob_up", page->forecast->prob_up, 4);
+    json_put_text(&json, "method", page->forecast->method);
+    json_put_text(&json, "feed", page->feed->name);
+    json_put_text(&json, "url", key);
     json_close(&json, '}');
 }
 
@@ -136,33 +121,25 @@ static void render_times(struct json *json, const struct forecast_page *page)
 static void render_curve(struct json *json, const struct forecast_page *page)
 {
     const struct forecast_view *forecast = page->forecast;
-    json_key(json, "origin_price");
-    json_number(json, page->batch->origin_price, PRICE_DECIMALS);
-    json_key(json, "median");
-    json_number(json, forecast->quantiles[LEVEL_MEDIAN], PRICE_DECIMALS);
-    json_key(json, "mean");
-    json_number(json, forecast->mean, PRICE_DECIMALS);
+    json_put_number(json, "origin_price", page->batch->origin_price, PRICE_DECIMALS);
+    json_put_number(json, "median", forecast->quantiles[LEVEL_MEDIAN], PRICE_DECIMALS);
+    json_put_number(json, "mean", forecast->mean, PRICE_DECIMALS);
     json_key(json, "quantiles");
     parts_quantiles(json, forecast->quantiles);
     json_key(json, "intervals");
     parts_intervals(json, forecast->quantiles);
-    json_key(json, "prob_up");
-    json_number(json, forecast->prob_up, 4);
-    json_key(json, "volatility");
-    json_number(json, forecast->volatility, 4);
+    json_put_number(json, "prob_up", forecast->prob_up, 4);
+    json_put_number(json, "volatility", forecast->volatility, 4);
 }
 
 static void render_model(struct json *json, const struct forecast_page *page)
 {
     const struct forecast_view *forecast = page->forecast;
-    json_key(json, "method");
-    json_text(json, forecast->method);
+    json_put_text(json, "method", forecast->method);
     json_key(json, "model");
     json_open(json, '{');
-    json_key(json, "name");
-    json_text(json, forecast->model);
-    json_key(json, "version");
-    json_text(json, forecast->model_version);
+    json_put_text(json, "name", forecast->model);
+    json_put_text(json, "version", forecast->model_version);
     json_key(json, "weights");
     json_raw(json, forecast->weights, strlen(forecast->weights));
     parts_time(json, "trained_at", forecast->trained_at);
@@ -173,8 +150,7 @@ static void render_model(struct json *json, const struct forecast_page *page)
         return;
     }
     json_open(json, '{');
-    json_key(json, "name");
-    json_text(json, page->baseline->model);
+    json_put_text(json, "name", page->baseline->model);
     json_key(json, "quantiles");
     parts_quantiles(json, page->baseline->quantiles);
     json_close(json, '}');
@@ -207,10 +183,8 @@ static void render_skill(struct json *json, const struct accuracy_view *accuracy
         snprintf(window, sizeof(window), "%lldd", (long long)(accuracy->window_s * MS_PER_S / MS_PER_DAY));
         json_text(json, window);
     }
-    json_key(json, "n");
-    json_i64(json, accuracy == NULL ? 0 : accuracy->n);
-    json_key(json, "n_effective");
-    json_number(json, accuracy == NULL ? 0 : accuracy->n_effective, 1);
+    json_put_i64(json, "n", accuracy == NULL ? 0 : accuracy->n);
+    json_put_number(json, "n_effective", accuracy == NULL ? 0 : accuracy->n_effective, 1);
     json_close(json, '}');
 }
 
@@ -232,10 +206,8 @@ static void render_ledger(struct json *json, const struct batch_view *batch)
 {
     json_key(json, "ledger");
     json_open(json, '{');
-    json_key(json, "seq");
-    json_i64(json, batch->ledger_seq);
-    json_key(json, "hash");
-    json_text(json, batch->ledger_hash);
+    json_put_i64(json, "seq", batch->ledger_seq);
+    json_put_text(json, "hash", batch->ledger_hash);
     json_close(json, '}');
 }
 

@@ -48,24 +48,20 @@ void doc_price_render(const struct feed *feed, const struct price_view *price, c
     struct json json;
     json_init(&json, out);
     json_open(&json, '{');
-    json_key(&json, "symbol");
-    json_text(&json, feed->symbol);
+    json_put_text(&json, "symbol", feed->symbol);
     json_key(&json, "price");
     if (price->price > 0)
         json_number(&json, price->price, PRICE_DECIMALS);
     else
         json_none(&json);
     parts_time(&json, "at", price->at);
-    json_key(&json, "method");
-    json_text(&json, price->is_consensus ? "median of last prices" : "close of the newest 1h candle");
+    json_put_text(&json, "method", price->is_consensus ? "median of last prices" : "close of the newest 1h candle");
     json_key(&json, "sources");
     json_open(&json, '[');
     for (size_t i = 0; i < price->source_count; i++) {
         json_open(&json, '{');
-        json_key(&json, "source");
-        json_text(&json, price->sources[i].source);
-        json_key(&json, "quote");
-        json_text(&json, price->sources[i].quote[0] != '\0' ? price->sources[i].quote : NULL);
+        json_put_text(&json, "source", price->sources[i].source);
+        json_put_text(&json, "quote", price->sources[i].quote[0] != '\0' ? price->sources[i].quote : NULL);
         json_close(&json, '}');
     }
     json_close(&json, ']');
@@ -78,13 +74,10 @@ void doc_price_event_render(const struct feed *feed, const struct price_view *pr
     struct json json;
     json_init(&json, out);
     json_open(&json, '{');
-    json_key(&json, "symbol");
-    json_text(&json, feed->symbol);
-    json_key(&json, "price");
-    json_number(&json, price->price, PRICE_DECIMALS);
+    json_put_text(&json, "symbol", feed->symbol);
+    json_put_number(&json, "price", price->price, PRICE_DECIMALS);
     parts_time(&json, "at", price->at);
-    json_key(&json, "feed");
-    json_text(&json, feed->name);
+    json_put_text(&json, "feed", feed->name);
     json_close(&json, '}');
 }
 
@@ -94,10 +87,8 @@ void doc_candles_render(const struct feed *feed, const struct candles_view *cand
     struct json json;
     json_init(&json, out);
     json_open(&json, '{');
-    json_key(&json, "symbol");
-    json_text(&json, feed->symbol);
-    json_key(&json, "interval");
-    json_text(&json, interval_name(candles->interval_s));
+    json_put_text(&json, "symbol", feed->symbol);
+    json_put_text(&json, "interval", interval_name(candles->interval_s));
     render_life(&json, feed, deadlines, stale);
     json_key(&json, "candles");
     json_open(&json, '[');
@@ -112,12 +103,9 @@ void doc_candle_event_render(const struct feed *feed, const struct candles_view 
     struct json json;
     json_init(&json, out);
     json_open(&json, '{');
-    json_key(&json, "symbol");
-    json_text(&json, feed->symbol);
-    json_key(&json, "interval");
-    json_text(&json, interval_name(candles->interval_s));
-    json_key(&json, "feed");
-    json_text(&json, feed->name);
+    json_put_text(&json, "symbol", feed->symbol);
+    json_put_text(&json, "interval", interval_name(candles->interval_s));
+    json_put_text(&json, "feed", feed->name);
     json_key(&json, "candle");
     render_candle(&json, &candles->rows[candles->count - 1], candles->interval_s);
     json_close(&json, '}');
@@ -142,40 +130,26 @@ static void render_candle(struct json *json, const struct candle_view *candle, i
     json_open(json, '{');
     parts_time(json, "open_time", candle->open_time);
     parts_time(json, "close_time", candle->open_time + interval_s * MS_PER_S);
-    json_key(json, "open");
-    json_number(json, candle->open, PRICE_DECIMALS);
-    json_key(json, "high");
-    json_number(json, candle->high, PRICE_DECIMALS);
-    json_key(json, "low");
-    json_number(json, candle->low, PRICE_DECIMALS);
-    json_key(json, "close");
-    json_number(json, candle->close, PRICE_DECIMALS);
-    json_key(json, "volume");
-    json_number(json, candle->volume, VOLUME_DECIMALS);
-    json_key(json, "is_closed");
-    json_bool(json, true);
-    json_key(json, "is_filled");
-    json_bool(json, candle->is_filled);
-    json_key(json, "revision");
-    json_i64(json, candle->revision);
-    json_key(json, "source");
-    json_text(json, candle->source);
-    json_key(json, "source_count");
-    json_i64(json, candle->source_count);
-    json_key(json, "quote");
-    json_text(json, candle->quote);
-    json_key(json, "spread");
-    json_number(json, candle->spread, SPREAD_DECIMALS);
+    json_put_number(json, "open", candle->open, PRICE_DECIMALS);
+    json_put_number(json, "high", candle->high, PRICE_DECIMALS);
+    json_put_number(json, "low", candle->low, PRICE_DECIMALS);
+    json_put_number(json, "close", candle->close, PRICE_DECIMALS);
+    json_put_number(json, "volume", candle->volume, VOLUME_DECIMALS);
+    json_put_bool(json, "is_closed", true);
+    json_put_bool(json, "is_filled", candle->is_filled);
+    json_put_i64(json, "revision", candle->revision);
+    json_put_text(json, "source", candle->source);
+    json_put_i64(json, "source_count", candle->source_count);
+    json_put_text(json, "quote", candle->quote);
+    json_put_number(json, "spread", candle->spread, SPREAD_DECIMALS);
     json_close(json, '}');
 }
 
 static void render_life(struct json *json, const struct feed *feed, const struct deadlines *deadlines, bool stale)
 {
     parts_time(json, "stale_at", deadlines->stale_at_ms);
-    json_key(json, "stale");
-    json_bool(json, stale);
-    json_key(json, "degraded");
-    json_bool(json, feed->degraded);
+    json_put_bool(json, "stale", stale);
+    json_put_bool(json, "degraded", feed->degraded);
     parts_feed(json, feed);
 }
 

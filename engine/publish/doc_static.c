@@ -104,19 +104,18 @@ static void render_response(struct json *json, const char *status, const char *d
 static void render_schema(struct json *json, const char *schema);
 static void render_type(struct json *json, const struct field *field);
 static void render_fields_html(struct strbuf *out, const char *schema);
-static void text(struct json *json, const char *key, const char *value);
 
 void doc_openapi_render(struct strbuf *out)
 {
     struct json json;
     json_init(&json, out);
     json_open(&json, '{');
-    text(&json, "openapi", "3.1.0");
+    json_put_text(&json, "openapi", "3.1.0");
     json_key(&json, "info");
     json_open(&json, '{');
-    text(&json, "title", "btcf: Bitcoin forecasts as calibrated distributions");
-    text(&json, "version", BTCF_VERSION);
-    text(&json, "description", "Public reads. Times are RFC 3339 UTC, prices in the symbol's currency.");
+    json_put_text(&json, "title", "btcf: Bitcoin forecasts as calibrated distributions");
+    json_put_text(&json, "version", BTCF_VERSION);
+    json_put_text(&json, "description", "Public reads. Times are RFC 3339 UTC, prices in the symbol's currency.");
     json_close(&json, '}');
     json_key(&json, "paths");
     json_open(&json, '{');
@@ -165,7 +164,7 @@ static void render_path(struct json *json, const struct route *route)
     json_open(json, '{');
     json_key(json, "get");
     json_open(json, '{');
-    text(json, "summary", route->summary);
+    json_put_text(json, "summary", route->summary);
     if (route->parameter != NULL) {
         json_key(json, "parameters");
         json_open(json, '[');
@@ -193,23 +192,21 @@ static void render_parameter(struct json *json, const struct parameter *paramete
 {
     bool is_path = strcmp(parameter->in, "path") == 0;
     json_open(json, '{');
-    text(json, "name", parameter->name);
-    text(json, "in", parameter->in);
-    text(json, "description", parameter->help);
-    json_key(json, "required");
-    json_bool(json, is_path);
+    json_put_text(json, "name", parameter->name);
+    json_put_text(json, "in", parameter->in);
+    json_put_text(json, "description", parameter->help);
+    json_put_bool(json, "required", is_path);
     if (!is_path) {
-        text(json, "style", "form");
-        json_key(json, "explode");
-        json_bool(json, false);
+        json_put_text(json, "style", "form");
+        json_put_bool(json, "explode", false);
     }
     json_key(json, "schema");
     json_open(json, '{');
-    text(json, "type", is_path ? "string" : "array");
+    json_put_text(json, "type", is_path ? "string" : "array");
     if (!is_path) {
         json_key(json, "items");
         json_open(json, '{');
-        text(json, "type", "string");
+        json_put_text(json, "type", "string");
     }
     render_values(json, parameter->values);
     if (!is_path)
@@ -235,7 +232,7 @@ static void render_response(struct json *json, const char *status, const char *d
 {
     json_key(json, status);
     json_open(json, '{');
-    text(json, "description", description);
+    json_put_text(json, "description", description);
     if (type != NULL) {
         json_key(json, "content");
         json_open(json, '{');
@@ -246,7 +243,7 @@ static void render_response(struct json *json, const char *status, const char *d
             snprintf(reference, sizeof(reference), "#/components/schemas/%s", schema);
             json_key(json, "schema");
             json_open(json, '{');
-            text(json, "$ref", reference);
+            json_put_text(json, "$ref", reference);
             json_close(json, '}');
         }
         json_close(json, '}');
@@ -259,7 +256,7 @@ static void render_schema(struct json *json, const char *schema)
 {
     json_key(json, schema);
     json_open(json, '{');
-    text(json, "type", "object");
+    json_put_text(json, "type", "object");
     json_key(json, "properties");
     json_open(json, '{');
     for (size_t i = 0; i < BTCF_LENGTH(fields); i++) {
@@ -268,7 +265,7 @@ static void render_schema(struct json *json, const char *schema)
         json_key(json, fields[i].name);
         json_open(json, '{');
         render_type(json, &fields[i]);
-        text(json, "description", fields[i].help);
+        json_put_text(json, "description", fields[i].help);
         json_close(json, '}');
     }
     json_close(json, '}');
@@ -278,12 +275,12 @@ static void render_schema(struct json *json, const char *schema)
 static void render_type(struct json *json, const struct field *field)
 {
     if (strcmp(field->type, "date-time") == 0) {
-        text(json, "type", "string");
-        text(json, "format", "date-time");
+        json_put_text(json, "type", "string");
+        json_put_text(json, "format", "date-time");
         return;
     }
     if (strcmp(field->name, "notice") != 0 && strcmp(field->name, "baseline") != 0) {
-        text(json, "type", field->type);
+        json_put_text(json, "type", field->type);
         return;
     }
     json_key(json, "type");
@@ -303,10 +300,4 @@ static void render_fields_html(struct strbuf *out, const char *schema)
             strbuf_printf(out, "<tr><td><code>%s</code></td><td>%s</td><td>%s</td></tr>\n", fields[i].name,
                           fields[i].type, fields[i].help);
     strbuf_add_text(out, "</table>\n");
-}
-
-static void text(struct json *json, const char *key, const char *value)
-{
-    json_key(json, key);
-    json_text(json, value);
 }

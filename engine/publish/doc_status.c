@@ -20,9 +20,6 @@ static void render_model(struct json *json, const struct batch_view *batch, cons
 static bool is_first_of_model(const struct batch_view *batch, size_t i);
 static void render_line(struct json *json, const struct accuracy_view *line);
 static void render_pair(struct json *json, double low, double high);
-static void number(struct json *json, const char *key, double value, int decimals);
-static void integer(struct json *json, const char *key, int64_t value);
-static void text(struct json *json, const char *key, const char *value);
 
 const char *status_word(const struct status_page *page)
 {
@@ -41,13 +38,13 @@ void doc_status_render(const struct status_page *page, struct strbuf *out)
     struct json json;
     json_init(&json, out);
     json_open(&json, '{');
-    text(&json, "status", status_word(page));
+    json_put_text(&json, "status", status_word(page));
     render_head(&json, page->feed);
     json_key(&json, "clock");
     json_open(&json, '{');
     parts_time(&json, "market_time", page->feed->market0_ms);
     parts_time(&json, "wall_time", page->feed->wall0_ms);
-    number(&json, "speed", feed_is_running(page->feed) ? page->feed->speed : 0, 3);
+    json_put_number(&json, "speed", feed_is_running(page->feed) ? page->feed->speed : 0, 3);
     json_close(&json, '}');
     parts_time(&json, "data_as_of", page->newest_candle_at);
     parts_time(&json, "forecast_issued_at", page->batch->issued_at);
@@ -70,12 +67,11 @@ void doc_status_event_render(const struct status_page *page, struct strbuf *out)
     struct json json;
     json_init(&json, out);
     json_open(&json, '{');
-    text(&json, "status", status_word(page));
-    text(&json, "symbol", page->feed->symbol);
-    text(&json, "feed", page->feed->name);
-    text(&json, "feed_state", page->feed->state);
-    json_key(&json, "degraded");
-    json_bool(&json, page->feed->degraded);
+    json_put_text(&json, "status", status_word(page));
+    json_put_text(&json, "symbol", page->feed->symbol);
+    json_put_text(&json, "feed", page->feed->name);
+    json_put_text(&json, "feed_state", page->feed->state);
+    json_put_bool(&json, "degraded", page->feed->degraded);
     json_close(&json, '}');
 }
 
@@ -85,7 +81,7 @@ void doc_models_render(const struct feed *feed, const struct batch_view *batch, 
     json_init(&json, out);
     json_open(&json, '{');
     render_head(&json, feed);
-    text(&json, "release", batch->release);
+    json_put_text(&json, "release", batch->release);
     parts_time(&json, "issued_at", batch->issued_at);
     json_key(&json, "models");
     json_open(&json, '[');
@@ -102,14 +98,14 @@ void doc_accuracy_render(const struct feed *feed, const struct accuracy_view *li
     json_init(&json, out);
     json_open(&json, '{');
     render_head(&json, feed);
-    text(&json, "unit", "CRPS and errors are percent of the price at the origin; skill is 1 - crps / crps_baseline");
+    json_put_text(&json, "unit",
+                  "CRPS and errors are percent of the price at the origin; skill is 1 - crps / crps_baseline");
     int64_t updated_wall_ms = 0;
     for (size_t i = 0; i < count; i++)
         if (lines[i].updated_wall_ms > updated_wall_ms)
             updated_wall_ms = lines[i].updated_wall_ms;
     parts_time(&json, "updated_at", updated_wall_ms);
-    json_key(&json, "window_days");
-    json_i64(&json, count > 0 ? lines[0].window_s * MS_PER_S / MS_PER_DAY : 0);
+    json_put_i64(&json, "window_days", count > 0 ? lines[0].window_s * MS_PER_S / MS_PER_DAY : 0);
     json_key(&json, "horizons");
     json_open(&json, '{');
     for (size_t h = 0; h < HORIZON_COUNT; h++) {
@@ -131,26 +127,26 @@ void doc_quality_render(const struct feed *feed, const struct quality_view *inte
     json_init(&json, out);
     json_open(&json, '{');
     render_head(&json, feed);
-    integer(&json, "window_days", VIEW_QUALITY_DAYS);
+    json_put_i64(&json, "window_days", VIEW_QUALITY_DAYS);
     json_key(&json, "intervals");
     json_open(&json, '[');
     for (size_t i = 0; i < interval_count; i++) {
         const struct quality_view *quality = &intervals[i];
         json_open(&json, '{');
-        text(&json, "interval", interval_name(quality->interval_s));
-        integer(&json, "expected", quality->expected);
-        integer(&json, "present", quality->present);
-        integer(&json, "filled", quality->filled);
-        integer(&json, "revised", quality->revised);
-        integer(&json, "multi_source", quality->multi_source);
+        json_put_text(&json, "interval", interval_name(quality->interval_s));
+        json_put_i64(&json, "expected", quality->expected);
+        json_put_i64(&json, "present", quality->present);
+        json_put_i64(&json, "filled", quality->filled);
+        json_put_i64(&json, "revised", quality->revised);
+        json_put_i64(&json, "multi_source", quality->multi_source);
         json_key(&json, "completeness");
         if (quality->expected > 0)
             json_number(&json, (double)(quality->present - quality->filled) / (double)quality->expected,
                         SHARE_DECIMALS);
         else
             json_none(&json);
-        number(&json, "spread_max", quality->spread_max, 6);
-        number(&json, "spread_mean", quality->spread_mean, 6);
+        json_put_number(&json, "spread_max", quality->spread_max, 6);
+        json_put_number(&json, "spread_mean", quality->spread_mean, 6);
         json_close(&json, '}');
     }
     json_close(&json, ']');
@@ -164,20 +160,19 @@ void doc_quality_render(const struct feed *feed, const struct quality_view *inte
 
 static void render_head(struct json *json, const struct feed *feed)
 {
-    text(json, "symbol", feed->symbol);
-    json_key(json, "degraded");
-    json_bool(json, feed->degraded);
+    json_put_text(json, "symbol", feed->symbol);
+    json_put_bool(json, "degraded", feed->degraded);
     parts_feed(json, feed);
 }
 
 static void render_component(struct json *json, const struct component_view *component)
 {
     json_open(json, '{');
-    text(json, "name", component->name);
-    text(json, "state", component->state);
-    text(json, "detail", component->detail);
-    integer(json, "done", component->done);
-    integer(json, "total", component->total);
+    json_put_text(json, "name", component->name);
+    json_put_text(json, "state", component->state);
+    json_put_text(json, "detail", component->detail);
+    json_put_i64(json, "done", component->done);
+    json_put_i64(json, "total", component->total);
     parts_time(json, "updated_at", component->updated_wall_ms);
     json_close(json, '}');
 }
@@ -186,13 +181,13 @@ static void render_component(struct json *json, const struct component_view *com
 static void render_provider(struct json *json, const struct provider_view *provider)
 {
     json_open(json, '{');
-    text(json, "provider", provider->provider);
-    text(json, "state", provider->state);
+    json_put_text(json, "provider", provider->provider);
+    json_put_text(json, "state", provider->state);
     parts_time(json, "last_ok_at", provider->last_ok_wall_ms);
     parts_time(json, "last_error_at", provider->last_error_wall_ms);
-    integer(json, "fetched", provider->fetched);
-    integer(json, "refused", provider->refused);
-    integer(json, "failures", provider->failures);
+    json_put_i64(json, "fetched", provider->fetched);
+    json_put_i64(json, "refused", provider->refused);
+    json_put_i64(json, "failures", provider->failures);
     json_close(json, '}');
 }
 
@@ -207,9 +202,9 @@ static bool is_first_of_model(const struct batch_view *batch, size_t i)
 static void render_model(struct json *json, const struct batch_view *batch, const struct forecast_view *first)
 {
     json_open(json, '{');
-    text(json, "name", first->model);
-    text(json, "kind", first->method);
-    text(json, "version", first->model_version);
+    json_put_text(json, "name", first->model);
+    json_put_text(json, "kind", first->method);
+    json_put_text(json, "version", first->model_version);
     parts_time(json, "trained_at", first->trained_at);
     json_key(json, "horizons");
     json_open(json, '{');
@@ -220,8 +215,7 @@ static void render_model(struct json *json, const struct batch_view *batch, cons
             continue;
         json_key(json, name);
         json_open(json, '{');
-        json_key(json, "served");
-        json_bool(json, forecast->served);
+        json_put_bool(json, "served", forecast->served);
         json_key(json, "weights");
         json_raw(json, forecast->weights, strlen(forecast->weights));
         json_close(json, '}');
@@ -233,24 +227,24 @@ static void render_model(struct json *json, const struct batch_view *batch, cons
 static void render_line(struct json *json, const struct accuracy_view *line)
 {
     json_open(json, '{');
-    text(json, "model", line->model);
-    text(json, "origin", line->origin);
-    integer(json, "n", line->n);
-    number(json, "n_effective", line->n_effective, 1);
+    json_put_text(json, "model", line->model);
+    json_put_text(json, "origin", line->origin);
+    json_put_i64(json, "n", line->n);
+    json_put_number(json, "n_effective", line->n_effective, 1);
     parts_time(json, "first_issued_at", line->first_issued_at);
     parts_time(json, "last_target_at", line->last_target_at);
-    number(json, "crps", line->crps, CRPS_DECIMALS);
-    number(json, "crps_baseline", line->crps_baseline, CRPS_DECIMALS);
-    number(json, "skill", line->skill, SHARE_DECIMALS);
+    json_put_number(json, "crps", line->crps, CRPS_DECIMALS);
+    json_put_number(json, "crps_baseline", line->crps_baseline, CRPS_DECIMALS);
+    json_put_number(json, "skill", line->skill, SHARE_DECIMALS);
     json_key(json, "skill_95");
     render_pair(json, line->skill_low, line->skill_high);
-    number(json, "dm_p", line->dm_p, SHARE_DECIMALS);
+    json_put_number(json, "dm_p", line->dm_p, SHARE_DECIMALS);
     json_key(json, "coverage");
     json_open(json, '{');
     for (size_t i = 0; i < VIEW_INTERVAL_COUNT; i++) {
         json_key(json, parts_interval_table[i].name);
         json_open(json, '{');
-        number(json, "measured", line->coverage[i], SHARE_DECIMALS);
+        json_put_number(json, "measured", line->coverage[i], SHARE_DECIMALS);
         json_key(json, "interval_95");
         render_pair(json, line->coverage_low[i], line->coverage_high[i]);
         json_close(json, '}');
@@ -261,8 +255,8 @@ static void render_line(struct json *json, const struct accuracy_view *line)
     for (size_t i = 0; i < VIEW_PIT_BINS; i++)
         json_i64(json, (int64_t)line->pit[i]);
     json_close(json, ']');
-    number(json, "median_error", line->median_error, CRPS_DECIMALS);
-    number(json, "mase", line->mase, SHARE_DECIMALS);
+    json_put_number(json, "median_error", line->median_error, CRPS_DECIMALS);
+    json_put_number(json, "mase", line->mase, SHARE_DECIMALS);
     json_close(json, '}');
 }
 
@@ -272,22 +266,4 @@ static void render_pair(struct json *json, double low, double high)
     json_number(json, low, SHARE_DECIMALS);
     json_number(json, high, SHARE_DECIMALS);
     json_close(json, ']');
-}
-
-static void number(struct json *json, const char *key, double value, int decimals)
-{
-    json_key(json, key);
-    json_number(json, value, decimals);
-}
-
-static void integer(struct json *json, const char *key, int64_t value)
-{
-    json_key(json, key);
-    json_i64(json, value);
-}
-
-static void text(struct json *json, const char *key, const char *value)
-{
-    json_key(json, key);
-    json_text(json, value);
 }

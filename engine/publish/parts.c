@@ -52,19 +52,13 @@ void parts_feed(struct json *json, const struct feed *feed)
 {
     json_key(json, "feed");
     json_open(json, '{');
-    json_key(json, "name");
-    json_text(json, feed->name);
-    json_key(json, "kind");
-    json_text(json, feed_kind(feed));
-    json_key(json, "provider");
-    json_text(json, feed->provider);
-    json_key(json, "state");
-    json_text(json, feed->state);
-    json_key(json, "speed");
-    json_number(json, feed->speed, 3);
+    json_put_text(json, "name", feed->name);
+    json_put_text(json, "kind", feed_kind(feed));
+    json_put_text(json, "provider", feed->provider);
+    json_put_text(json, "state", feed->state);
+    json_put_number(json, "speed", feed->speed, 3);
     json_close(json, '}');
-    json_key(json, "notice");
-    json_text(json, feed_notice(feed));
+    json_put_text(json, "notice", feed_notice(feed));
 }
 
 void parts_quantiles(struct json *json, const double quantiles[VIEW_LEVEL_COUNT])
@@ -73,8 +67,7 @@ void parts_quantiles(struct json *json, const double quantiles[VIEW_LEVEL_COUNT]
     for (size_t i = 0; i < VIEW_LEVEL_COUNT; i++) {
         char level[16];
         snprintf(level, sizeof(level), "%g", view_levels[i]);
-        json_key(json, level);
-        json_number(json, quantiles[i], PRICE_DECIMALS);
+        json_put_number(json, level, quantiles[i], PRICE_DECIMALS);
     }
     json_close(json, '}');
 }
@@ -85,10 +78,8 @@ void parts_intervals(struct json *json, const double quantiles[VIEW_LEVEL_COUNT]
     for (size_t i = 0; i < VIEW_INTERVAL_COUNT; i++) {
         json_key(json, parts_interval_table[i].name);
         json_open(json, '{');
-        json_key(json, "low");
-        json_number(json, quantiles[parts_interval_table[i].low], PRICE_DECIMALS);
-        json_key(json, "high");
-        json_number(json, quantiles[parts_interval_table[i].high], PRICE_DECIMALS);
+        json_put_number(json, "low", quantiles[parts_interval_table[i].low], PRICE_DECIMALS);
+        json_put_number(json, "high", quantiles[parts_interval_table[i].high], PRICE_DECIMALS);
         json_close(json, '}');
     }
     json_close(json, '}');

@@ -130,8 +130,7 @@ static void render_weights(const struct issue_forecast *forecast, struct strbuf 
     json_init(&json, out);
     json_open(&json, '{');
     for (size_t i = 0; i < forecast->weight_count; i++) {
-        json_key(&json, forecast->weights[i].model);
-        json_number(&json, forecast->weights[i].weight, 6);
+        json_put_number(&json, forecast->weights[i].model, forecast->weights[i].weight, 6);
     }
     json_close(&json, '}');
 }
