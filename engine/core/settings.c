@@ -64,6 +64,65 @@ void settings_release(struct settings *settings)
     }
 }
 
+/* Of a value that is no text. */
+static size_t size_of(const struct setting *setting)
+{
+    switch (setting->type) {
+    case SETTING_INTEGER:
+        return sizeof(int64_t);
+    case SETTING_NUMBER:
+        return sizeof(double);
+    case SETTING_BOOL:
+        return sizeof(bool);
+    case SETTING_TEXT:
+    case SETTING_SECRET:
+        break;
+    }
+    abort();
+}
+
+static void copy_value(struct settings *to, const struct settings *from, const struct setting *setting)
+{
+    if (!is_text(setting)) {
+        memcpy(field_of(to, setting), field_of(from, setting), size_of(setting));
+        return;
+    }
+    free(*text_of(to, setting));
+    *text_of(to, setting) = copy_text(*text_of(from, setting));
+}
+
+void settings_copy(struct settings *to, const struct settings *from)
+{
+    settings_init(to);
+    for (const struct setting *setting = setting_table; setting->name != NULL; setting++)
+        copy_value(to, from, setting);
+}
+
+/* Numbers by their bits: the same text always gives the same ones, and nothing is calculated in between. */
+static bool is_same(const struct settings *a, const struct settings *b, const struct setting *setting)
+{
+    if (is_text(setting))
+        return strcmp(*text_of(a, setting), *text_of(b, setting)) == 0;
+    return memcmp(field_of(a, setting), field_of(b, setting), size_of(setting)) == 0;
+}
+
+bool settings_reload(struct settings *settings, const struct settings *first, const struct settings *again,
+                     struct strbuf *kept)
+{
+    bool has_changed = false;
+
+    for (const struct setting *setting = setting_table; setting->name != NULL; setting++) {
+        if (!setting->reloadable) {
+            if (!is_same(first, again, setting))
+                strbuf_printf(kept, "%s%s", kept->len > 0 ? ", " : "", setting->name);
+        } else if (!is_same(settings, again, setting)) {
+            copy_value(settings, again, setting);
+            has_changed = true;
+        }
+    }
+    return has_changed;
+}
+
 static int set_text(struct settings *settings, const struct setting *setting, const char *value)
 {
     size_t len = strlen(value);

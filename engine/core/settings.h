@@ -1,6 +1,6 @@
 /* The settings: one struct made from settings.def, filled from defaults, then a libconfuse file, then the environment.
  *
- * Read-only after start. Texts belong to the struct and live until settings_release. A SECRET is never printed: dump
+ * Read-only after start, but for settings_reload in the process that reads the configuration again. Texts belong to the struct and live until settings_release. A SECRET is never printed: dump
  * shows "(set)" or "(empty)".
  */
 #ifndef CORE_SETTINGS_H
@@ -47,6 +47,16 @@ void settings_release(struct settings *settings);
 
 /* Sets one by name from text, with the checks of the table (command line, tests). `where` stands in errors. */
 int settings_set(struct settings *settings, const char *name, const char *value, const char *where) BTCF_MUST_CHECK;
+
+/* The same values in a struct of its own, to be released like any other. */
+void settings_copy(struct settings *to, const struct settings *from);
+
+/* What a program does that has read its configuration again. `first` is what the sources said at the start, before
+ * anything was derived, `again` what they say now. Reloadable settings are taken from `again`; any other keeps its
+ * value, and when the sources now say something else of it, its name is added to `kept` ("mode, http_port"). True when
+ * a value of `settings` has changed. */
+bool settings_reload(struct settings *settings, const struct settings *first, const struct settings *again,
+                     struct strbuf *kept);
 
 /* name = value lines in table order, as a file that settings_load reads; secrets are comments. */
 void settings_dump(const struct settings *settings, struct strbuf *out);

@@ -321,6 +321,129 @@ static void what_was_given_is_kept(void **state)
     assert_string_equal(settings.postgres_bin_dir, "/opt/pg/bin");
 }
 
+static void set(struct settings *to, const char *name, const char *value)
+{
+    assert_int_equal(settings_set(to, name, value, "test"), 0);
+}
+
+static void a_copy_has_every_value_and_lives_on_its_own(void **state)
+{
+    struct settings copy;
+    struct strbuf text, text_of_copy;
+
+    (void)state;
+    settings_init(&settings);
+    set(&settings, "symbol", "ETH-USD");
+    set(&settings, "database_url", "host=db");
+    set(&settings, "log_text", "yes");
+    set(&settings, "replay_speed", "0.1");
+    settings_copy(&copy, &settings);
+    strbuf_init(&text, 1 << 20);
+    strbuf_init(&text_of_copy, 1 << 20);
+    settings_dump(&settings, &text);
+    set(&settings, "symbol", "BTC-EUR");
+    settings_dump(&copy, &text_of_copy);
+    assert_string_equal(text_of_copy.ptr, text.ptr);
+    assert_string_equal(copy.database_url, "host=db");
+    settings_release(&copy);
+    strbuf_release(&text);
+    strbuf_release(&text_of_copy);
+}
+
+/* A first reading in `first`, derived into `settings`, and what the sources say later in `again`. */
+struct readings {
+    struct settings first, again;
+    struct strbuf kept;
+};
+
+static void read_first(struct readings *readings)
+{
+    settings_init(&settings);
+    set(&settings, "state_dir", dir);
+    set(&settings, "log_level", "warn");
+    settings_copy(&readings->first, &settings);
+    settings_copy(&readings->again, &settings);
+    assert_int_equal(settings_derive(&settings), 0);
+    strbuf_init(&readings->kept, 1 << 16);
+}
+
+static void release_readings(struct readings *readings)
+{
+    settings_release(&readings->first);
+    settings_release(&readings->again);
+    strbuf_release(&readings->kept);
+}
+
+static bool reload(struct readings *readings)
+{
+    return settings_reload(&settings, &readings->first, &readings->again, &readings->kept);
+}
+
+static void what_is_derived_is_no_difference(void **state)
+{
+    struct readings readings;
+
+    (void)state;
+    read_first(&readings);
+    assert_false(reload(&readings));
+    assert_int_equal(readings.kept.len, 0);
+    release_readings(&readings);
+}
+
+static void a_reload_takes_what_is_reloadable(void **state)
+{
+    struct readings readings;
+
+    (void)state;
+    read_first(&readings);
+    set(&readings.again, "log_level", "debug");
+    set(&readings.again, "publish_poll_ms", "50");
+    set(&readings.again, "provider_spread_max", "0.5");
+    assert_true(reload(&readings));
+    assert_string_equal(settings.log_level, "debug");
+    assert_int_equal(settings.publish_poll_ms, 50);
+    assert_true(settings.provider_spread_max == 0.5);
+    assert_int_equal(readings.kept.len, 0);
+    assert_false(reload(&readings)); /* taken already */
+
+    set(&readings.again, "log_level", "warn"); /* and back to what it was at first */
+    assert_true(reload(&readings));
+    assert_string_equal(settings.log_level, "warn");
+    release_readings(&readings);
+}
+
+static void a_reload_keeps_and_names_the_rest(void **state)
+{
+    struct readings readings;
+
+    (void)state;
+    read_first(&readings);
+    set(&readings.again, "symbol", "ETH-USD");
+    set(&readings.again, "database_url", "host=db password=hunter2");
+    set(&readings.again, "log_text", "true");
+    set(&readings.again, "replay_speed", "361");
+    set(&readings.again, "http_port", "81");
+    assert_false(reload(&readings));
+    assert_string_equal(settings.symbol, "BTC-USD");
+    assert_null(strstr(settings.database_url, "hunter2"));
+    assert_false(settings.log_text);
+    assert_int_equal(settings.http_port, 8080);
+    assert_string_equal(readings.kept.ptr, "database_url, symbol, log_text, replay_speed, http_port");
+    release_readings(&readings);
+}
+
+/* What settings_derive fills in and the roles' processes are made from cannot change under them. */
+static void nothing_derived_is_reloadable(void **state)
+{
+    static const char *const derived[] = {"state_dir", "run_dir", "shm_dir", "database_url", "postgres_bin_dir"};
+
+    (void)state;
+    settings_init(&settings);
+    for (const struct setting *setting = setting_table; setting->name != NULL; setting++)
+        for (size_t i = 0; i < BTCF_LENGTH(derived); i++)
+            assert_false(strcmp(setting->name, derived[i]) == 0 && setting->reloadable);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -341,6 +464,11 @@ int main(void)
         TEST(a_relative_state_directory_becomes_absolute),
         TEST(what_is_in_the_way_is_told_with_the_remedy),
         TEST(what_was_given_is_kept),
+        TEST(a_copy_has_every_value_and_lives_on_its_own),
+        TEST(what_is_derived_is_no_difference),
+        TEST(a_reload_takes_what_is_reloadable),
+        TEST(a_reload_keeps_and_names_the_rest),
+        TEST(nothing_derived_is_reloadable),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
