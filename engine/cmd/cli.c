@@ -1,13 +1,18 @@
 /* Two passes over argv: the first looks for --config only, because the file is what the rest is applied over. */
 #include "cmd/cli.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/err.h"
 
 #define SETTING_NAME_MAX 63
+#define KEPT_SIZE_MAX 4096
 
 /* One option with its value, as `walk` finds it. */
 struct found {
@@ -144,7 +149,9 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
     struct cli_option table[OPTIONS_MAX + 1] = {{.name = "--config", .value = &cli->config_path}, {.name = "--set"}};
     size_t count = 2;
 
-    *cli = (struct cli){.config_path = getenv("BTCF_CONFIG")};
+    *cli = (struct cli){.config_path = getenv("BTCF_CONFIG"), .argc = argc, .argv = argv, .options = options};
+    if (getcwd(cli->dir, sizeof cli->dir) == NULL)
+        cli->dir[0] = '\0'; /* only cli_reload needs it, and will say so */
     while (options->name != NULL && count < OPTIONS_MAX)
         table[count++] = *options++;
     if (walk(cli, argc, argv, table, true) < 0 || settings_load(&cli->settings, cli->config_path) < 0)
@@ -153,10 +160,53 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
         settings_release(&cli->settings);
         return -1;
     }
+    settings_copy(&cli->first, &cli->settings);
     return 0;
 }
 
 void cli_release(struct cli *cli)
 {
     settings_release(&cli->settings);
+    settings_release(&cli->first);
+}
+
+/* Goes back to where the command line was given, for as long as it is read. That may be forbidden by now, because the
+ * process has become another account: only a relative path needs it. */
+static int read_again(const struct cli *cli, struct cli *again)
+{
+    int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), result;
+    bool is_there = here >= 0 && chdir(cli->dir) == 0;
+    int error = errno;
+
+    if (!is_there && cli->config_path != NULL && cli->config_path[0] != '/')
+        result =
+            err_set(E_STORE, "cannot read %s again, a path from %s: %s", cli->config_path, cli->dir, strerror(error));
+    else
+        result = cli_parse(again, cli->argc, cli->argv, cli->options);
+    if (is_there && fchdir(here) < 0)
+        abort(); /* every relative path would be another one from now on */
+    if (here >= 0)
+        close(here);
+    return result;
+}
+
+int cli_reload(struct cli *cli, enum log_level *level)
+{
+    struct strbuf kept;
+    struct cli again;
+
+    for (const struct cli_option *option = cli->options; option->name != NULL; option++)
+        assert(option->list == NULL); /* it would get its values twice */
+    if (read_again(cli, &again) < 0)
+        return -1;
+    int result = log_parse_level(again.settings.log_level, level);
+    if (result == 0) {
+        strbuf_init(&kept, KEPT_SIZE_MAX);
+        result = settings_reload(&cli->settings, &cli->first, &again.settings, &kept) ? 1 : 0;
+        if (kept.len > 0)
+            log_warn("settings.kept", "only a new start changes what the configuration now says of: %s", kept.ptr);
+        strbuf_release(&kept);
+    }
+    cli_release(&again);
+    return result;
 }

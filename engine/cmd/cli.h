@@ -24,9 +24,11 @@
 #define CMD_CLI_H
 
 #include "core/base.h"
+#include "core/log.h"
 #include "core/settings.h"
 
 #define CLI_WORDS_MAX 32
+#define CLI_PATH_SIZE 4096
 
 struct cli_list {
     const char *values[CLI_WORDS_MAX];
@@ -46,10 +48,23 @@ struct cli {
     const char *words[CLI_WORDS_MAX];
     size_t word_count;
     const char *config_path; /* NULL: none */
+
+    /* For cli_reload: what cli_parse was called with, where, and what it read. */
+    int argc;
+    char **argv;
+    const struct cli_option *options;
+    char dir[CLI_PATH_SIZE];
+    struct settings first;
 };
 
 /* E_INPUT names the option, or file, line and setting. On error there is nothing to release. */
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options) BTCF_MUST_CHECK;
 void cli_release(struct cli *cli);
+
+/* Reads file, environment and command line again, as cli_parse did: relative paths begin where it was called, wherever
+ * this process works by now. Reloadable settings in cli->settings take their new values; one warning in the log names
+ * the others that differ, which keep theirs. 1: some have changed, 0: none, and *level is what log_level now means; -1
+ * as cli_parse, and then nothing has changed. argv and options must still be there, without lists among them. */
+int cli_reload(struct cli *cli, enum log_level *level) BTCF_MUST_CHECK;
 
 #endif

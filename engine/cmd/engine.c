@@ -10,9 +10,15 @@
 #include "core/proc.h"
 #include "roles/supervisor.h"
 
+static int reload(void *ctx, enum log_level *level)
+{
+    return cli_reload(ctx, level);
+}
+
 static int run_roles(struct cli *cli, const char *only)
 {
-    struct supervisor_options options = {.settings = &cli->settings, .table = roles, .only = only};
+    struct supervisor_options options = {
+        .settings = &cli->settings, .table = roles, .only = only, .reload = reload, .reload_ctx = cli};
 
     /* Derived first: the places depend on who starts us, root included. */
     if (settings_derive(&cli->settings) < 0 || proc_become(cli->settings.user) < 0 ||
@@ -48,6 +54,7 @@ const struct command command_engine = {
         "  --role=NAME   only this role: publish, ingest, worker-fast, worker-heavy or worker-io\n"
         "\n"
         "SIGTERM and SIGINT drain: roles finish what they have begun, for at most drain_timeout_ms; a second one\n"
-        "ends them at once. Logs are JSON lines on standard error. Under systemd use Type=notify.\n",
+        "ends them at once. SIGHUP reads the configuration again; roles start again one after another when settings\n"
+        "that may change have changed. Logs are JSON lines on standard error. Under systemd use Type=notify.\n",
     .run = run,
 };

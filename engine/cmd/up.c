@@ -70,10 +70,16 @@ bool up_end_child(pid_t *pid, int gentle, int forced, int64_t timeout_ms)
 
 /* --- the engine, as a service of ours --- */
 
+static int reload_engine(void *ctx, enum log_level *level)
+{
+    return cli_reload(ctx, level);
+}
+
 static int run_engine(void *arg)
 {
     const struct up *up = arg;
-    struct supervisor_options options = {.settings = up->settings, .table = roles};
+    struct supervisor_options options = {
+        .settings = up->settings, .table = roles, .reload = reload_engine, .reload_ctx = up->cli};
 
     /* What is open belongs to `btcf up`: database, lock, module. */
     close_range(STDERR_FILENO + 1, ~0U, 0);
@@ -148,15 +154,30 @@ static void restart_due(struct up *up, struct service *service, struct rng *rng)
     up_say(service->name, "%s; trying again in %lld ms", err_text(), (long long)pause_ms);
 }
 
+/* The engine reads the settings again for its roles, and we do for an engine that we may have to start again. */
+static void reload(struct up *up)
+{
+    enum log_level unused;
+    int changed = cli_reload(up->cli, &unused);
+
+    if (changed < 0 || (changed > 0 && up_state_save(up) < 0))
+        up_say("reload", "%s", err_text());
+    else
+        up_say("reload", changed > 0 ? "the engine takes the new settings" : "no setting has changed");
+    if (up->engine != 0)
+        kill(up->engine, SIGHUP);
+    if (up->nginx != 0)
+        kill(up->nginx, SIGHUP);
+}
+
 /* A terminal that has been closed is a Ctrl-C that nobody can press any more; any other SIGHUP asks for a reload. */
-static bool has_hung_up(const struct up *up)
+static bool has_hung_up(struct up *up)
 {
     if (!proc_take_reload())
         return false;
     if (up->terminal_fd >= 0 && !isatty(up->terminal_fd))
         return true;
-    if (up->nginx != 0)
-        kill(up->nginx, SIGHUP);
+    reload(up);
     return false;
 }
 
@@ -274,6 +295,7 @@ static int run(int argc, char **argv)
 
     if (cli_parse(&cli, argc, argv, options) < 0)
         return -1;
+    up.cli = &cli;
     up.settings = &cli.settings;
     int result = settings_load(&defaults, NULL);
     if (result == 0) {
@@ -296,7 +318,8 @@ const struct command command_up = {
         "\n"
         "Starts a private PostgreSQL, the engine and nginx, shows how history is loaded and models are fitted, prints\n"
         "the addresses, and stays in the foreground. Ctrl-C or SIGTERM ends all of it in order; a second one at once.\n"
-        "SIGHUP reloads nginx, but a closed terminal ends everything. A later start resumes where this one ended.\n"
+        "SIGHUP reads the configuration again and reloads nginx, but a closed terminal ends everything. A later start\n"
+        "resumes where this one ended.\n"
         "\n"
         "  --state DIR     where databases, logs and sockets live; default var\n"
         "  --port N        where nginx listens; default 8080\n"

@@ -25,7 +25,10 @@
 
 #define UP_PATH_SIZE 4200
 
+struct cli;
+
 struct up {
+    struct cli *cli;                  /* where the settings came from */
     struct settings *settings;        /* complete after up_state_find */
     bool is_default_state;            /* nobody named a state directory, so another may be chosen */
     bool is_private_database;         /* database_url was empty: we run the server */
@@ -55,6 +58,8 @@ int up_state_make(const struct up *up) BTCF_MUST_CHECK;
 /* Becomes the account for good, takes the lock (E_CONFLICT names who holds it), ends what a killed run left behind and
  * writes run/btcf.conf, the settings for other commands on the same state. */
 int up_state_enter(struct up *up) BTCF_MUST_CHECK;
+/* Writes run/btcf.conf anew. */
+int up_state_save(const struct up *up) BTCF_MUST_CHECK;
 void up_state_leave(struct up *up);
 /* Writes a file, whole or not at all. */
 int up_write_file(const char *path, const char *text) BTCF_MUST_CHECK;

@@ -322,14 +322,14 @@ int up_write_file(const char *path, const char *text)
     return err_set(E_STORE, "cannot write %s: %s", path, strerror(error));
 }
 
-static int write_settings(const struct settings *settings)
+int up_state_save(const struct up *up)
 {
     char path[UP_PATH_SIZE];
     struct strbuf text;
 
-    snprintf(path, sizeof path, "%s/btcf.conf", settings->run_dir);
+    snprintf(path, sizeof path, "%s/btcf.conf", up->settings->run_dir);
     strbuf_init(&text, CONF_SIZE_MAX);
-    settings_dump(settings, &text);
+    settings_dump(up->settings, &text);
     int result = up_write_file(path, text.ptr);
     strbuf_release(&text);
     return result;
@@ -357,7 +357,7 @@ int up_state_enter(struct up *up)
     prctl(PR_SET_DUMPABLE, 1); /* lost with root; /proc/self would stay root's */
     if (take_lock(up) < 0 || end_leftovers(up->settings) < 0)
         return -1;
-    return write_settings(up->settings);
+    return up_state_save(up);
 }
 
 void up_state_leave(struct up *up)

@@ -27,6 +27,10 @@
 #define RESTART_MAX_MS 2000
 #define RESTART_STABLE_MS 10000
 
+/* How long the next role waits for one that has been started again with new settings: it is better to go on than to
+ * leave half of the engine with old ones because one role cannot work now. */
+#define RENEWAL_READY_MAX_MS 5000
+
 #define NEVER_MS INT64_MAX
 
 struct instance {
@@ -38,14 +42,19 @@ struct instance {
     int64_t started_ms; /* monotonic, as all times here */
     int64_t last_beat_ms;
     int64_t start_at_ms; /* when not running */
-    bool has_been_ready;
+    int64_t kill_at_ms;  /* asked to end for new settings, and until when; else NEVER_MS */
+    bool is_ready, has_been_ready;
+    bool is_outdated; /* runs with older settings than there are */
     struct backoff backoff;
 };
 
 struct supervisor {
+    const struct supervisor_options *options;
     struct instance instances[SUPERVISOR_INSTANCES_MAX];
     size_t count;
-    struct rng rng; /* jitter */
+    struct instance *renewed; /* the one that gets new settings now; NULL: none */
+    int64_t renewal_ends_ms;  /* when the next one's turn comes in any case */
+    struct rng rng;           /* jitter */
     bool is_stopping, has_said_ready;
     int64_t drain_timeout_ms;
     int64_t kill_at_ms;  /* while stopping */
@@ -71,6 +80,7 @@ static int add_role(struct supervisor *supervisor, const struct supervisor_optio
             .role = role,
             .log_level = options->log_level,
             .beat_fd = -1,
+            .kill_at_ms = NEVER_MS,
             .context =
                 {.settings = options->settings, .name = role->name, .lane = role->lane, .index = i, .beat_fd = -1},
         };
@@ -126,6 +136,7 @@ static int start_instance(struct instance *instance, int64_t now_ms)
     }
     instance->beat_fd = ends[0];
     instance->started_ms = instance->last_beat_ms = now_ms;
+    instance->is_ready = instance->is_outdated = false;
     log_info("role.started", "%s is pid %d", instance->context.id, (int)instance->pid);
     return 0;
 }
@@ -210,7 +221,10 @@ static void take_beats(struct supervisor *supervisor, struct instance *instance,
 
     while (instance->beat_fd >= 0 && (got = read(instance->beat_fd, bytes, sizeof bytes)) > 0) {
         instance->last_beat_ms = now_ms;
-        if (!instance->has_been_ready && memchr(bytes, SUPERVISOR_READY, (size_t)got) != NULL) {
+        if (memchr(bytes, SUPERVISOR_READY, (size_t)got) == NULL)
+            continue;
+        instance->is_ready = true;
+        if (!instance->has_been_ready) {
             instance->has_been_ready = true;
             say_ready(supervisor);
         }
@@ -222,6 +236,7 @@ static void end_instance(struct supervisor *supervisor, struct instance *instanc
     char reason[PROC_STATUS_TEXT_SIZE];
     double age_s = (double)(now_ms - instance->started_ms) / 1000;
     int pid = (int)instance->pid;
+    bool was_asked = instance->kill_at_ms != NEVER_MS;
 
     proc_status_text(status, reason);
     take_beats(supervisor, instance, now_ms);
@@ -229,8 +244,10 @@ static void end_instance(struct supervisor *supervisor, struct instance *instanc
     close(instance->beat_fd);
     instance->beat_fd = -1;
     instance->pid = 0;
-    if (supervisor->is_stopping) {
+    instance->kill_at_ms = NEVER_MS;
+    if (supervisor->is_stopping || was_asked) {
         log_info("role.ended", "%s (pid %d) ended after %.1f s: %s", instance->context.id, pid, age_s, reason);
+        instance->start_at_ms = now_ms; /* when only new settings were the reason */
         return;
     }
     if (now_ms - instance->started_ms >= RESTART_STABLE_MS)
@@ -253,10 +270,90 @@ static void reap(struct supervisor *supervisor, int64_t now_ms)
                 end_instance(supervisor, &supervisor->instances[i], status, now_ms);
 }
 
+/* --- new settings --- */
+
+static void reload(struct supervisor *supervisor)
+{
+    const struct supervisor_options *options = supervisor->options;
+    enum log_level level;
+
+    if (options->reload == NULL)
+        return;
+    int changed = options->reload(options->reload_ctx, &level);
+    if (changed < 0) {
+        log_failure("engine.reload_refused", "keeping the old settings");
+        return;
+    }
+    if (changed == 0) {
+        log_info("engine.reloaded", "no setting has changed");
+        return;
+    }
+    log_info("engine.reloading", "settings have changed; roles start again one after another");
+    log_init("supervisor", level);
+    for (size_t i = 0; i < supervisor->count; i++) {
+        supervisor->instances[i].log_level = level;
+        supervisor->instances[i].is_outdated = supervisor->instances[i].pid != 0;
+    }
+}
+
+/* Asked to end, not yet started again, or started and not yet at work; but not for longer than a renewal may take. */
+static bool is_being_renewed(const struct supervisor *supervisor, int64_t now_ms)
+{
+    const struct instance *instance = supervisor->renewed;
+
+    if (instance == NULL || now_ms >= supervisor->renewal_ends_ms)
+        return false;
+    if (instance->pid == 0 || instance->kill_at_ms != NEVER_MS)
+        return true;
+    return !instance->is_ready && !instance->is_outdated; /* outdated: yet another reload came in between */
+}
+
+/* Backwards through the table: publish stands first in it, and so is the last to pause. */
+static struct instance *find_outdated(struct supervisor *supervisor)
+{
+    for (size_t i = supervisor->count; i-- > 0;)
+        if (supervisor->instances[i].pid != 0 && supervisor->instances[i].is_outdated)
+            return &supervisor->instances[i];
+    return NULL;
+}
+
+static void kill_undrained(struct supervisor *supervisor, int64_t now_ms)
+{
+    struct instance *instance = supervisor->renewed;
+
+    if (instance == NULL || instance->pid == 0 || now_ms < instance->kill_at_ms)
+        return;
+    log_warn("role.killed", "%s (pid %d) did not finish in time", instance->context.id, (int)instance->pid);
+    kill(instance->pid, SIGKILL);
+    instance->kill_at_ms = now_ms + supervisor->drain_timeout_ms;
+}
+
+/* Gives new settings to one role at a time, so that most of the engine works at any instant. */
+static void renew(struct supervisor *supervisor, int64_t now_ms)
+{
+    bool was_renewing = supervisor->renewed != NULL;
+
+    kill_undrained(supervisor, now_ms);
+    if (is_being_renewed(supervisor, now_ms))
+        return;
+    supervisor->renewed = find_outdated(supervisor);
+    if (supervisor->renewed != NULL) {
+        supervisor->renewed->kill_at_ms = now_ms + supervisor->drain_timeout_ms;
+        supervisor->renewal_ends_ms = supervisor->renewed->kill_at_ms + RENEWAL_READY_MAX_MS;
+        kill(supervisor->renewed->pid, SIGTERM);
+    } else if (was_renewing) {
+        log_info("engine.reloaded", "all roles have the new settings");
+    }
+}
+
+/* --- the loop --- */
+
 static void take_signals(struct supervisor *supervisor, int64_t now_ms)
 {
     if (proc_should_stop() && !supervisor->is_stopping)
         begin_stop(supervisor, now_ms);
+    if (proc_take_reload() && !supervisor->is_stopping)
+        reload(supervisor);
     if (proc_stop_count() > 1 && supervisor->kill_at_ms != NEVER_MS) /* asked twice: somebody is in a hurry */
         supervisor->kill_at_ms = now_ms;
     reap(supervisor, now_ms);
@@ -276,6 +373,8 @@ static int64_t next_deadline(const struct supervisor *supervisor)
 
     if (supervisor->watchdog_ms != 0)
         next_ms = earlier(next_ms, supervisor->next_watchdog_ms);
+    if (supervisor->renewed != NULL && !supervisor->is_stopping)
+        next_ms = earlier(next_ms, earlier(supervisor->renewed->kill_at_ms, supervisor->renewal_ends_ms));
     for (size_t i = 0; i < supervisor->count; i++) {
         const struct instance *instance = &supervisor->instances[i];
 
@@ -318,10 +417,12 @@ static void supervise(struct supervisor *supervisor)
     while (!supervisor->is_stopping || has_running(supervisor)) {
         int64_t now_ms = clock_mono_ms();
 
-        if (supervisor->is_stopping)
+        if (supervisor->is_stopping) {
             kill_overdue(supervisor, now_ms);
-        else
+        } else {
+            renew(supervisor, now_ms);
             start_due(supervisor, now_ms);
+        }
         kill_silent(supervisor, now_ms);
         feed_watchdog(supervisor, now_ms);
         wait_and_take(supervisor);
@@ -330,7 +431,8 @@ static void supervise(struct supervisor *supervisor)
 
 int supervisor_run(const struct supervisor_options *options)
 {
-    struct supervisor supervisor = {.drain_timeout_ms = options->settings->drain_timeout_ms, .kill_at_ms = NEVER_MS};
+    struct supervisor supervisor = {
+        .options = options, .drain_timeout_ms = options->settings->drain_timeout_ms, .kill_at_ms = NEVER_MS};
     uint64_t watchdog_us = 0;
 
     log_init("supervisor", options->log_level);

@@ -5,6 +5,8 @@
  *
  *   a role ends            one log line with pid, age and reason; started again after core/retry's pause
  *   a role falls silent    for longer than its row allows: SIGKILL, then as above
+ *   SIGHUP                 the settings are read again; when some have changed, one role after another is asked to end
+ *                          and starts again with the new ones, the last started first
  *   SIGTERM or SIGINT      SIGTERM to every role, last started first; after drain_timeout_ms SIGKILL; return 0
  *   the supervisor dies    the kernel kills the roles
  *
@@ -30,6 +32,11 @@ struct supervisor_options {
     const struct role *table;
     const char *only; /* run the role of this name only; NULL: all */
     enum log_level log_level;
+    /* On SIGHUP: reads the configuration again into what `settings` points to. 1: something has changed, and *log_level
+     * is what it now says; 0: nothing has changed; -1: refused for the reason in the error frame, the old settings
+     * hold. NULL: SIGHUP does nothing. */
+    int (*reload)(void *ctx, enum log_level *log_level);
+    void *reload_ctx;
 };
 
 /* Runs until told to stop. Must be called by the account that roles are to run as, in a single-threaded process. 0 when

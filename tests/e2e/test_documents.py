@@ -38,6 +38,12 @@ def test_operations_lists_every_setting_as_it_is():
     assert named == {one[0] for one in settings()}
 
 
+def test_operations_names_what_a_reload_changes():
+    section = read('docs/OPERATIONS.md').split('### Reading settings again')[1].split('take effect at once')[0]
+    reloadable = re.findall(r'^SETTING\((\w+),.*, true, "[^"]*"\)$', read('engine/core/settings.def'), re.M)
+    assert set(re.findall(r'`(\w+)`', section)) == set(reloadable)
+
+
 def config_check(path):
     return subprocess.run([BTCF, 'config', 'check', '--config', path], capture_output=True, text=True, check=False)
 

@@ -8,10 +8,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/cli.h"
 #include "cmd/command.h"
 #include "core/err.h"
+#include "scratch.h"
 
 static void every_command_is_found_by_its_name_and_has_a_manual(void **state)
 {
@@ -129,6 +131,89 @@ static void a_list_has_a_limit(void **state)
     refused(argv, "more than");
 }
 
+/* --- reading again --- */
+
+static const struct cli_option port_alone[] = {{.name = "--port", .setting = "http_port"}, {.name = NULL}};
+
+static void write_conf(const char *dir, const char *text)
+{
+    char path[SCRATCH_SIZE + 16];
+
+    snprintf(path, sizeof path, "%s/b.conf", dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* A command line with a relative --config is read in `dir`; then the process works elsewhere, as an engine does. */
+static void parse_in(const char *dir, struct cli *cli)
+{
+    static char *argv[] = {"command", "--config", "b.conf", "--set", "publish_poll_ms=70", "--port=81", NULL};
+
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(cli_parse(cli, 6, argv, port_alone), 0);
+    assert_int_equal(chdir("/"), 0);
+}
+
+static void a_reload_reads_the_same_sources_from_the_same_place(void **state)
+{
+    char dir[SCRATCH_SIZE], here[SCRATCH_SIZE];
+    enum log_level level;
+    struct cli cli;
+
+    (void)state;
+    scratch_create(dir);
+    write_conf(dir, "log_level = \"warn\"\n");
+    parse_in(dir, &cli);
+    assert_int_equal(cli_reload(&cli, &level), 0);
+    assert_int_equal(level, LOG_WARN);
+
+    /* What the command line says stays stronger than the file. */
+    write_conf(dir, "log_level = \"error\"\npublish_poll_ms = 60\nhttp_port = 82\n");
+    assert_int_equal(cli_reload(&cli, &level), 1);
+    assert_int_equal(level, LOG_ERROR);
+    assert_string_equal(cli.settings.log_level, "error");
+    assert_int_equal(cli.settings.publish_poll_ms, 70);
+    assert_int_equal(cli.settings.http_port, 81);
+
+    write_conf(dir, "log_level = \"error\"\nsymbol = \"ETH-USD\"\n");
+    assert_int_equal(cli_reload(&cli, &level), 0);
+    assert_string_equal(cli.settings.symbol, "BTC-USD");
+    assert_non_null(getcwd(here, sizeof here));
+    assert_string_equal(here, "/");
+    cli_release(&cli);
+    scratch_remove(dir);
+}
+
+static void a_broken_file_is_refused_and_nothing_taken_of_it(void **state)
+{
+    char dir[SCRATCH_SIZE];
+    enum log_level level;
+    struct cli cli;
+
+    (void)state;
+    scratch_create(dir);
+    write_conf(dir, "log_level = \"warn\"\n");
+    parse_in(dir, &cli);
+    write_conf(dir, "log_level = \"error\"\nprovider_poll_ms = soon\n");
+    assert_int_equal(cli_reload(&cli, &level), -1);
+    assert_int_equal(err_kind(), E_INPUT);
+    assert_non_null(strstr(err_text(), "b.conf:2: provider_poll_ms:"));
+    assert_string_equal(cli.settings.log_level, "warn");
+
+    write_conf(dir, "log_level = \"loud\"\nprovider_poll_ms = 5000\n");
+    assert_int_equal(cli_reload(&cli, &level), -1);
+    assert_non_null(strstr(err_text(), "loud"));
+    assert_int_equal(cli.settings.provider_poll_ms, 10000);
+
+    scratch_remove(dir); /* neither is there what cannot be read at all */
+    assert_int_equal(cli_reload(&cli, &level), -1);
+    assert_non_null(strstr(err_text(), "b.conf"));
+    assert_string_equal(cli.settings.log_level, "warn");
+    cli_release(&cli);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +222,8 @@ int main(void)
         cmocka_unit_test(options_stand_in_any_order_in_both_forms),
         cmocka_unit_test(wrong_options_are_named_with_what_was_meant),
         cmocka_unit_test(a_list_has_a_limit),
+        cmocka_unit_test(a_reload_reads_the_same_sources_from_the_same_place),
+        cmocka_unit_test(a_broken_file_is_refused_and_nothing_taken_of_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,15 +34,20 @@ static struct settings settings;
 
 /* --- roles --- */
 
-static void report(const struct role_context *context)
+static void report_as(const char *id)
 {
     char line[64];
     int fd = open(report_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    int len = snprintf(line, sizeof line, "%s %d\n", context->id, (int)getpid());
+    int len = snprintf(line, sizeof line, "%s %d\n", id, (int)getpid());
 
     if (fd < 0 || write(fd, line, (size_t)len) != len)
         _exit(99);
     close(fd);
+}
+
+static void report(const struct role_context *context)
+{
+    report_as(context->id);
 }
 
 static int run_patient(const struct role_context *context)
@@ -74,6 +79,19 @@ static int run_stubborn(const struct role_context *context)
     report(context);
     while (clock_sleep_ms(100))
         role_beat(context);
+    return 0;
+}
+
+/* Tells which settings it has. */
+static int run_telling(const struct role_context *context)
+{
+    char id[ROLE_ID_SIZE + 24];
+
+    snprintf(id, sizeof id, "%s:%lld", context->id, (long long)context->settings->publish_poll_ms);
+    report_as(id);
+    role_ready(context);
+    while (!role_is_stopping())
+        role_pause(context, 60000);
     return 0;
 }
 
@@ -119,19 +137,22 @@ static void await_reports(struct line lines[REPORTS_MAX], size_t count)
     }
 }
 
-static pid_t start_table(const struct role *roles_of_test, const char *only)
+static pid_t start_supervisor(const struct supervisor_options *options)
 {
     pid_t pid = fork();
 
     assert_true(pid >= 0);
-    if (pid == 0) {
-        struct supervisor_options options = {
-            .settings = &settings, .table = roles_of_test, .only = only, .log_level = LOG_ERROR};
-        int result = supervisor_run(&options);
-
-        _exit(result == 0 ? 0 : 1);
-    }
+    if (pid == 0)
+        _exit(supervisor_run(options) == 0 ? 0 : 1);
     return pid;
+}
+
+static pid_t start_table(const struct role *roles_of_test, const char *only)
+{
+    const struct supervisor_options options = {
+        .settings = &settings, .table = roles_of_test, .only = only, .log_level = LOG_ERROR};
+
+    return start_supervisor(&options);
 }
 
 /* Exit status of the process, or fails after the deadline. */
@@ -322,6 +343,119 @@ static void stops_on_sigint_that_was_inherited_as_ignored(void **state)
     assert_nothing_left();
 }
 
+/* --- new settings --- */
+
+/* A configuration that is broken at first, then as it was, then another one at each reading. */
+static int reload(void *ctx, enum log_level *level)
+{
+    int *readings = ctx;
+
+    report_as("reading");
+    *level = LOG_ERROR;
+    switch (++*readings) {
+    case 1:
+        return err_set(E_INPUT, "btcf.conf:3: broken");
+    case 2:
+        return 0;
+    default:
+        settings.publish_poll_ms++;
+        return 1;
+    }
+}
+
+static pid_t start_reloadable(const struct role *roles_of_test)
+{
+    static int readings;
+    const struct supervisor_options options = {.settings = &settings,
+                                               .table = roles_of_test,
+                                               .log_level = LOG_ERROR,
+                                               .reload = reload,
+                                               .reload_ctx = &readings};
+
+    return start_supervisor(&options);
+}
+
+/* Asks for a reading `times` times, each when the one before has been made. */
+static void hang_up(pid_t supervisor, size_t times)
+{
+    struct line lines[REPORTS_MAX];
+
+    for (size_t i = 0; i < times; i++) {
+        size_t count = read_reports(lines);
+
+        kill(supervisor, SIGHUP);
+        await_reports(lines, count + 1);
+    }
+}
+
+static void a_reload_starts_one_role_after_another_with_new_settings(void **state)
+{
+    static const struct role telling[] = {
+        {.name = "first", .run = run_telling}, {.name = "pair", .run = run_telling, .count = two}, {.name = NULL}};
+    static const char *const expected[] = {"reading",  "reading", "reading", "pair-1:1",
+                                           "pair-0:1", "first:1", "reading", "pair-1:2"};
+    struct line lines[REPORTS_MAX];
+
+    (void)state;
+    pid_t supervisor = start_reloadable(telling);
+    await_reports(lines, 3);
+    hang_up(supervisor, 3); /* refused, unchanged, changed: only the third one starts anything */
+    await_reports(lines, 9);
+    hang_up(supervisor, 1);
+    await_reports(lines, 12);
+    for (size_t i = 0; i < BTCF_LENGTH(expected); i++)
+        assert_string_equal(lines[i + 3].id, expected[i]);
+    assert_string_equal(lines[11].id, "pair-0:2");
+    stop(supervisor);
+}
+
+static void a_role_that_does_not_end_for_new_settings_is_killed(void **state)
+{
+    static const struct role stubborn[] = {{.name = "stubborn", .run = run_stubborn}, {.name = NULL}};
+    struct line lines[REPORTS_MAX];
+
+    (void)state;
+    settings.drain_timeout_ms = 300;
+    pid_t supervisor = start_reloadable(stubborn);
+    await_reports(lines, 1);
+    hang_up(supervisor, 2);
+    int64_t asked_ms = clock_mono_ms();
+    hang_up(supervisor, 1);
+    await_reports(lines, 5);
+    assert_true(clock_mono_ms() - asked_ms >= 300);
+    assert_int_equal(kill(lines[0].pid, 0), -1);
+    stop(supervisor);
+}
+
+static void a_stop_ends_a_renewal(void **state)
+{
+    static const struct role both[] = {
+        {.name = "telling", .run = run_telling}, {.name = "stubborn", .run = run_stubborn}, {.name = NULL}};
+    struct line lines[REPORTS_MAX];
+
+    (void)state;
+    settings.drain_timeout_ms = 500;
+    pid_t supervisor = start_reloadable(both);
+    await_reports(lines, 2);
+    hang_up(supervisor, 3); /* the stubborn one is asked to end, and will not */
+    stop(supervisor);
+    assert_int_equal(read_reports(lines), 5); /* nothing was started again */
+}
+
+static void hanging_up_ends_nothing_where_nothing_can_be_read_again(void **state)
+{
+    struct line lines[REPORTS_MAX];
+
+    (void)state;
+    pid_t supervisor = start_table(table, "single");
+    await_reports(lines, 1);
+    kill(supervisor, SIGHUP);
+    kill(lines[0].pid, SIGKILL); /* who starts it again has survived */
+    await_reports(lines, 2);
+    stop(supervisor);
+    assert_int_equal(read_reports(lines), 2);
+}
+
 static void await_datagram(int fd, const char *wanted)
 {
     int64_t end_ms = clock_mono_ms() + DEADLINE_MS;
@@ -373,6 +507,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_second_signal_ends_the_drain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(roles_do_not_outlive_a_killed_supervisor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stops_on_sigint_that_was_inherited_as_ignored, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_reload_starts_one_role_after_another_with_new_settings, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_role_that_does_not_end_for_new_settings_is_killed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_stop_ends_a_renewal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hanging_up_ends_nothing_where_nothing_can_be_read_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tells_systemd_when_it_is_ready_alive_and_stopping, set_up, tear_down),
     };
 
