@@ -20,36 +20,40 @@
 static char *title_area;
 static size_t title_size;
 
-/* Copies a list of strings that ends with NULL. *end moves behind its last string as long as they lie one behind the
- * other, which is how the kernel lays them out. */
+/* Copies a list of strings that ends with NULL into one block, so that nothing is lost when setenv forgets one of them.
+ * *end moves behind its last string as long as they lie one behind the other, which is how the kernel lays them out. */
 static char **copy_list(char **list, char **end)
 {
-    size_t count = 0;
+    size_t count = 0, text_size = 0;
 
-    while (list[count] != NULL)
-        count++;
-    char **copy = calloc(count + 1, sizeof *copy);
+    for (; list[count] != NULL; count++)
+        text_size += strlen(list[count]) + 1;
+    char **copy = malloc((count + 1) * sizeof *copy + text_size);
     if (copy == NULL)
         abort();
+    char *text = (char *)(copy + count + 1);
     for (size_t i = 0; i < count; i++) {
+        size_t size = strlen(list[i]) + 1;
+
         if (list[i] == *end)
-            *end += strlen(list[i]) + 1;
-        copy[i] = strdup(list[i]);
-        if (copy[i] == NULL)
-            abort();
+            *end += size;
+        copy[i] = memcpy(text, list[i], size);
+        text += size;
     }
+    copy[count] = NULL;
     return copy;
 }
 
 char **proc_title_init(char **argv)
 {
-    static char **kept_argv; /* reachable for good, as the process needs them for good */
+    static char **kept_argv, **kept_environ; /* reachable for good, as the process needs them for good */
     char *end = argv[0];
 
     if (argv[0] == NULL || title_size > 0)
         return argv;
     kept_argv = copy_list(argv, &end);
-    environ = copy_list(environ, &end);
+    kept_environ = copy_list(environ, &end);
+    environ = kept_environ;
     title_area = argv[0];
     title_size = (size_t)(end - argv[0]);
     return kept_argv;
