@@ -37,9 +37,10 @@ def test_every_horizon_answers_with_a_whole_distribution(stack):
 
 
 def test_bodies_say_that_they_come_from_a_replay(stack):
-    body = stack.get('/v1/forecasts/1d').json()
+    # At this speed a forecast is stale within a second or two, so on a busy machine one has to look twice.
+    body = wait_for(lambda: next((one for one in [stack.get('/v1/forecasts/1d').json()] if not one['stale']), None),
+                    'a forecast that is not stale')
     assert body['degraded'] is True
-    assert body['stale'] is False
     assert body['sources'], body
     assert body['feed']['kind'] == 'replay', body
     assert stack.get('/v1/status').json()['status'] == 'degraded'
