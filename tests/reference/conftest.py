@@ -14,10 +14,10 @@ BTCF = os.path.join(ROOT, os.environ.get('BUILD', 'build'), 'btcf')
 RUN_LIMIT_S = 240
 
 
-def btcf(*arguments, **options):
+def btcf(*arguments, stdin=subprocess.DEVNULL, **options):
     """Runs btcf to its end; the result has returncode, stdout and stderr."""
     return subprocess.run([BTCF, *map(str, arguments)], capture_output=True, text=True, timeout=RUN_LIMIT_S,
-                          stdin=subprocess.DEVNULL, **options)
+                          stdin=stdin, **options)
 
 
 def shared_file(*names):

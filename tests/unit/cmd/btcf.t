@@ -72,4 +72,35 @@ close $file;
     answers('BTCF_CONFIG names the file', ['config', 'check'], 2, $nothing, qr/wrong\.conf:2: http_port: "banana"/);
 }
 
+# RFC 7515 A.1: a good signature over claims that expired in 2011.
+my $k = 'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow';
+my $token = 'eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxl'
+  . 'LmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk';
+open $file, '>', "$dir/keys.json" or die $!;
+print {$file} qq({"kty": "oct", "k": "$k"});
+close $file;
+my @verify = ('token', 'verify', '--jwks', "$dir/keys.json");
+answers('a token that has expired', [@verify, $token], 1, qr/\Ainvalid: expired\n\z/, $nothing);
+answers('the same at its time', [@verify, '--at', '1300819379', $token], 0, qr/\Avalid\n\z/, $nothing);
+answers('the last second of the leeway', [@verify, '--at', '1300819439', '--leeway', '60', $token], 0, qr/\Avalid/, $nothing);
+answers('a second later', [@verify, '--at', '1300819440', '--leeway', '60', $token], 1, qr/expired/, $nothing);
+answers('its signature alone', [@verify, '--jws', $token], 0, qr/\Avalid\n\z/, $nothing);
+answers('another issuer', [@verify, '--at', '1', '--iss', 'jo', $token], 1, qr/wrong-issuer/, $nothing);
+answers('an audience that it has not', [@verify, '--at', '1', '--aud', 'x', $token], 1, qr/wrong-audience/, $nothing);
+answers('an empty token', [@verify, ''], 1, qr/\Ainvalid: not-compact\n\z/, $nothing);
+answers('no keys', ['token', 'verify', $token], 2, $nothing, qr/--jwks/);
+answers('keys that are not there', ['token', 'verify', '--jwks', "$dir/none", $token], 2, $nothing, qr/cannot be read/);
+answers('an unknown algorithm', [@verify, '--alg', 'none', $token], 2, $nothing, qr/no algorithm "none"/);
+answers('too much leeway', [@verify, '--leeway', '61', $token], 2, $nothing, qr/0 to 60 seconds/);
+answers('no token', [@verify], 2, $nothing, qr/or --batch/);
+
+subtest 'a batch has a verdict for each line' => sub {
+    open my $tokens, '>', "$dir/tokens" or die $!;
+    print {$tokens} "$token\n\n$token.\n" . 'A' x 100_000 . "\n$token";
+    close $tokens;
+    my $said = `'$program' token verify --jwks '$dir/keys.json' --jws --batch < '$dir/tokens'`;
+    is($?, 0, 'exit status');
+    is($said, "valid\ninvalid: not-compact\ninvalid: not-compact\ninvalid: too-long\nvalid\n", 'verdicts');
+};
+
 done_testing();
