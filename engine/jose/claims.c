@@ -4,21 +4,24 @@
 #include <string.h>
 
 static const struct {
-    const char *name;
+    struct btcf_text name;
     size_t offset;
 } text_claims[] = {
-    {"iss", offsetof(struct btcf_claims, iss)},     {"sub", offsetof(struct btcf_claims, sub)},
-    {"jti", offsetof(struct btcf_claims, jti)},     {"sid", offsetof(struct btcf_claims, sid)},
-    {"scope", offsetof(struct btcf_claims, scope)}, {"client_id", offsetof(struct btcf_claims, client_id)},
+    {BTCF_TEXT("iss"), offsetof(struct btcf_claims, iss)},
+    {BTCF_TEXT("sub"), offsetof(struct btcf_claims, sub)},
+    {BTCF_TEXT("jti"), offsetof(struct btcf_claims, jti)},
+    {BTCF_TEXT("sid"), offsetof(struct btcf_claims, sid)},
+    {BTCF_TEXT("scope"), offsetof(struct btcf_claims, scope)},
+    {BTCF_TEXT("client_id"), offsetof(struct btcf_claims, client_id)},
 };
 
 static const struct {
-    const char *name;
+    struct btcf_text name;
     size_t flag_offset, offset;
 } instant_claims[] = {
-    {"exp", offsetof(struct btcf_claims, has_exp), offsetof(struct btcf_claims, exp_s)},
-    {"nbf", offsetof(struct btcf_claims, has_nbf), offsetof(struct btcf_claims, nbf_s)},
-    {"iat", offsetof(struct btcf_claims, has_iat), offsetof(struct btcf_claims, iat_s)},
+    {BTCF_TEXT("exp"), offsetof(struct btcf_claims, has_exp), offsetof(struct btcf_claims, exp_s)},
+    {BTCF_TEXT("nbf"), offsetof(struct btcf_claims, has_nbf), offsetof(struct btcf_claims, nbf_s)},
+    {BTCF_TEXT("iat"), offsetof(struct btcf_claims, has_iat), offsetof(struct btcf_claims, iat_s)},
 };
 
 static bool take_claim(struct btcf_claims *claims, const struct btcf_member *member);
@@ -135,12 +138,12 @@ static bool take_claim(struct btcf_claims *claims, const struct btcf_member *mem
     if (btcf_text_is(member->name, "aud"))
         return take_audience(claims, member);
     for (size_t i = 0; i < BTCF_LENGTH(text_claims); i++)
-        if (btcf_text_is(member->name, text_claims[i].name)) {
+        if (btcf_text_is_equal(member->name, text_claims[i].name)) {
             *(struct btcf_text *)(void *)(base + text_claims[i].offset) = member->text;
             return member->kind == BTCF_JSON_STRING;
         }
     for (size_t i = 0; i < BTCF_LENGTH(instant_claims); i++)
-        if (btcf_text_is(member->name, instant_claims[i].name)) {
+        if (btcf_text_is_equal(member->name, instant_claims[i].name)) {
             *(bool *)(base + instant_claims[i].flag_offset) = true;
             return take_instant(member, (int64_t *)(void *)(base + instant_claims[i].offset));
         }

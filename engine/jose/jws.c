@@ -94,10 +94,11 @@ enum btcf_verdict btcf_jws_verify(const struct btcf_jws *jws, struct btcf_verifi
 
 static bool is_forbidden(struct btcf_text name)
 {
-    static const char *const names[] = {"crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c"};
+    static const struct btcf_text names[] = {BTCF_TEXT("crit"), BTCF_TEXT("b64"), BTCF_TEXT("zip"), BTCF_TEXT("enc"),
+                                             BTCF_TEXT("jwk"),  BTCF_TEXT("jku"), BTCF_TEXT("x5u"), BTCF_TEXT("x5c")};
 
     for (size_t i = 0; i < BTCF_LENGTH(names); i++)
-        if (btcf_text_is(name, names[i]))
+        if (btcf_text_is_equal(name, names[i]))
             return true;
     return false;
 }

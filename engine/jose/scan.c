@@ -59,16 +59,6 @@ bool btcf_scan_next(struct btcf_scan *scan, struct btcf_member *member)
     return !scan->failed;
 }
 
-bool btcf_text_is(struct btcf_text text, const char *expected)
-{
-    return strlen(expected) == text.len && memcmp(expected, text.ptr, text.len) == 0;
-}
-
-bool btcf_text_is_equal(struct btcf_text a, struct btcf_text b)
-{
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
-}
-
 static void skip_space(struct btcf_scan *scan)
 {
     while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\t' || *scan->at == '\n' || *scan->at == '\r'))

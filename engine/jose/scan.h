@@ -13,6 +13,8 @@
 #ifndef BTCF_JOSE_SCAN_H
 #define BTCF_JOSE_SCAN_H
 
+#include <string.h>
+
 #include "core/base.h"
 
 #define BTCF_SCAN_DEPTH_MAX 8
@@ -57,8 +59,21 @@ void btcf_scan_init(struct btcf_scan *scan, char *text, size_t len);
  * space behind it, when it returns false without a fault. */
 bool btcf_scan_next(struct btcf_scan *scan, struct btcf_member *member) BTCF_MUST_CHECK;
 
+/* A text of a literal, for tables: names are looked up for every member, so their lengths are known beforehand. */
+#define BTCF_TEXT(literal)                                                                                           \
+    {                                                                                                                \
+        literal, sizeof(literal) - 1                                                                                 \
+    }
+
+static inline bool btcf_text_is_equal(struct btcf_text a, struct btcf_text b)
+{
+    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+}
+
 /* Whether the text is exactly `expected`, which is NUL-terminated. */
-bool btcf_text_is(struct btcf_text text, const char *expected);
-bool btcf_text_is_equal(struct btcf_text a, struct btcf_text b);
+static inline bool btcf_text_is(struct btcf_text text, const char *expected)
+{
+    return btcf_text_is_equal(text, (struct btcf_text){expected, strlen(expected)});
+}
 
 #endif
