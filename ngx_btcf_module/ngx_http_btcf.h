@@ -21,8 +21,10 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 
+#include "shm/auth.h"
 #include "shm/btcf_abi.h"
 #include "shm/edge.h"
+#include "shm/limit.h"
 #include "shm/reader.h"
 
 
@@ -80,7 +82,19 @@ typedef enum {
     NGX_HTTP_BTCF_NO_DATA,
     NGX_HTTP_BTCF_NOT_READY,
     NGX_HTTP_BTCF_UPSTREAM,
-    NGX_HTTP_BTCF_SUBREQUEST
+    NGX_HTTP_BTCF_SUBREQUEST,
+    NGX_HTTP_BTCF_UNAUTHENTICATED,      /* 401: a credential is needed */
+    NGX_HTTP_BTCF_INVALID_CREDENTIAL,   /* 401: whatever is wrong with it */
+    NGX_HTTP_BTCF_TWO_CREDENTIALS,      /* 400 */
+    NGX_HTTP_BTCF_WRONG_NETWORK,        /* 403 */
+    NGX_HTTP_BTCF_INSUFFICIENT_SCOPE,   /* 403 */
+    NGX_HTTP_BTCF_DENIED,               /* 403: btcf_require */
+    NGX_HTTP_BTCF_RATE_LIMITED,         /* 429 */
+    NGX_HTTP_BTCF_QUOTA_EXCEEDED,       /* 429 */
+    NGX_HTTP_BTCF_ADDRESS_LIMITED,      /* 429 */
+    NGX_HTTP_BTCF_AUTH_UNAVAILABLE,     /* 503 */
+    NGX_HTTP_BTCF_STREAM_LIMIT,         /* 429 */
+    NGX_HTTP_BTCF_BODY_TIMEOUT          /* 408 */
 } ngx_http_btcf_problem_e;
 
 
@@ -141,6 +155,28 @@ typedef struct {
 typedef struct ngx_http_btcf_problem_s  ngx_http_btcf_problem_t;
 
 
+/*
+ * Who asks, as far as the request's credential says. Texts point into the
+ * request, or into its pool: never into the segment.
+ */
+
+typedef struct {
+    enum btcf_auth_outcome      outcome;
+    ngx_str_t                   user;       /* account, or the subject */
+    ngx_str_t                   key;        /* id of the API key */
+    ngx_str_t                   session;
+    ngx_str_t                   issuer;
+    uint64_t                    scopes;     /* bits: see _policy */
+    time_t                      expires;    /* of the credential; 0: never */
+    uint32_t                    plan;       /* number in the segment */
+    struct btcf_limit_row      *limit;      /* NULL: by address */
+    struct btcf_usage_row      *usage;      /* NULL: nobody to bill */
+    int64_t                     blocked_until_s;
+    unsigned                    blocked_month:1;
+    unsigned                    test:1;     /* answered from the sandbox */
+} ngx_http_btcf_principal_t;
+
+
 typedef struct {
     ngx_str_t                       request_id;
     ngx_str_t                       traceparent;
@@ -153,12 +189,22 @@ typedef struct {
     uint64_t                        generation;
     ngx_http_btcf_outcome_e         outcome;
     uint64_t                        started_us; /* 0: not by our handler */
+
+    /* whoever it is was established under this policy, and under no other */
+    ngx_http_btcf_principal_t       principal;
+    const void                     *principal_policy;
+    enum btcf_limit_outcome         limit_outcome;
+    struct btcf_take                take;       /* what the limiter said */
+    struct btcf_plan                plan;       /* as it was then */
+    ngx_uint_t                      units;      /* what a 200 costs */
     u_char                          id[NGX_HTTP_BTCF_ID_LEN];
     u_char                          trace[NGX_HTTP_BTCF_TRACE_LEN];
 
     unsigned                        traced:1;   /* the client sent a trace */
     unsigned                        identified:1;
     unsigned                        page_sent:1;
+    unsigned                        charged:1;  /* once per main request */
+    unsigned                        metered:1;
 } ngx_http_btcf_ctx_t;
 
 
@@ -193,6 +239,54 @@ void ngx_http_btcf_segment_exit(void);
 ngx_http_btcf_doc_t *ngx_http_btcf_segment_doc(const ngx_str_t *key);
 void ngx_http_btcf_segment_state(ngx_http_btcf_segment_state_t *state);
 void ngx_http_btcf_doc_unref(ngx_http_btcf_doc_t *doc);
+/* the tables of the gate; NULL: absent, or older than max_stale (ms) */
+const struct btcf_auth *ngx_http_btcf_segment_auth(ngx_msec_t max_stale);
+
+/* _access: the order of the checks, and nothing else */
+
+ngx_int_t ngx_http_btcf_access_handler(ngx_http_request_t *r);
+/*
+ * Establishes who asks, under the policy of the request's location, charging
+ * nothing: for variables in any phase. NULL when out of memory.
+ */
+const ngx_http_btcf_principal_t *ngx_http_btcf_authenticate(
+    ngx_http_request_t *r);
+
+/* _credential: finds the credential and says of what kind it is */
+
+typedef enum {
+    NGX_HTTP_BTCF_CREDENTIAL_NONE = 0,
+    NGX_HTTP_BTCF_CREDENTIAL_KEY,
+    NGX_HTTP_BTCF_CREDENTIAL_TOKEN,
+    NGX_HTTP_BTCF_CREDENTIAL_TICKET,
+    NGX_HTTP_BTCF_CREDENTIAL_MALFORMED,
+    NGX_HTTP_BTCF_CREDENTIAL_TWO
+} ngx_http_btcf_credential_e;
+
+ngx_http_btcf_credential_e ngx_http_btcf_credential(ngx_http_request_t *r,
+    ngx_str_t *text);
+
+/*
+ * _apikey, _token: judge it. principal->outcome says what came of it; NGX_OK
+ * unless out of memory. Both fail closed.
+ */
+
+ngx_int_t ngx_http_btcf_apikey(ngx_http_request_t *r, const ngx_str_t *text,
+    ngx_http_btcf_principal_t *principal);
+ngx_int_t ngx_http_btcf_token(ngx_http_request_t *r, const ngx_str_t *text,
+    ngx_uint_t ticket, ngx_http_btcf_principal_t *principal);
+/* whether the session, account and expiry still hold: for open streams */
+ngx_uint_t ngx_http_btcf_still_valid(ngx_http_request_t *r,
+    const ngx_http_btcf_principal_t *principal);
+
+/* _limit: NGX_OK, or NGX_DECLINED with the problem left with the request */
+
+ngx_int_t ngx_http_btcf_limit_address(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
+void ngx_http_btcf_limit_failure(ngx_http_request_t *r);
+ngx_int_t ngx_http_btcf_limit_account(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
+ngx_int_t ngx_http_btcf_limit_headers(ngx_http_request_t *r);
 
 /* _document */
 

@@ -78,7 +78,43 @@ static const ngx_http_btcf_problem_t  ngx_http_btcf_problems[] = {
       ngx_string("the service behind this path does not answer") },
 
     { 403, ngx_string("subrequest"), ngx_string("Forbidden"),
-      ngx_string("not served to a subrequest") }
+      ngx_string("not served to a subrequest") },
+
+    { 401, ngx_string("unauthenticated"), ngx_string("Unauthorized"),
+      ngx_string("an API key or a bearer token is needed") },
+
+    { 401, ngx_string("invalid-credential"), ngx_string("Unauthorized"),
+      ngx_string("the credential is not valid") },
+
+    { 400, ngx_string("two-credentials"), ngx_string("Bad Request"),
+      ngx_string("send one credential, not several") },
+
+    { 403, ngx_string("wrong-network"), ngx_string("Forbidden"),
+      ngx_string("this key may not be used from this address") },
+
+    { 403, ngx_string("insufficient-scope"), ngx_string("Forbidden"),
+      ngx_string("the credential lacks a scope that this needs") },
+
+    { 403, ngx_string("denied"), ngx_string("Forbidden"),
+      ngx_string("the credential does not meet a condition of this path") },
+
+    { 429, ngx_string("rate-limited"), ngx_string("Too Many Requests"),
+      ngx_string("more requests than the plan allows at once") },
+
+    { 429, ngx_string("quota-exceeded"), ngx_string("Too Many Requests"),
+      ngx_string("the plan's quota is used up") },
+
+    { 429, ngx_string("address-limited"), ngx_string("Too Many Requests"),
+      ngx_string("too many requests from this address") },
+
+    { 503, ngx_string("auth-unavailable"), ngx_string("Service Unavailable"),
+      ngx_string("credentials cannot be checked at the moment") },
+
+    { 429, ngx_string("stream-limit"), ngx_string("Too Many Requests"),
+      ngx_string("too many open streams") },
+
+    { 408, ngx_string("body-timeout"), ngx_string("Request Time-out"),
+      ngx_string("the request's body came too slowly") }
 };
 
 

@@ -3,9 +3,9 @@
  * Two files in a tmpfs directory, each with one kind of writer:
  *
  *   pub.v1    written by the engine role publish only, mapped read-only by nginx workers: documents, published
- *             distributions, the event ring.
- *   edge.v1   created by the nginx master, written by workers, mapped read-only by the engine: metric blocks, and
- *             later limits and usage.
+ *             distributions, the event ring, and who may do what.
+ *   edge.v1   created by the nginx master, written by workers, mapped read-only by the engine: metric blocks, limits
+ *             and usage.
  *
  * The ABI major is in the file name. The header carries a minor: readers accept every minor and ignore sections that
  * they do not know. Appending to reserved bytes or adding a section raises the minor; anything else raises the major
@@ -30,7 +30,7 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must be lock-free: t
 #define BTCF_EDGE_MAGIC "BTCF-EDG"
 #define BTCF_BYTE_ORDER UINT32_C(0x01020304)
 #define BTCF_ABI_MAJOR 1
-#define BTCF_ABI_MINOR 0
+#define BTCF_ABI_MINOR 1
 
 #define BTCF_SECTIONS_MAX 32
 #define BTCF_SECTION_ALIGN 64
@@ -42,14 +42,23 @@ enum btcf_state { BTCF_STATE_BUILDING = 0, BTCF_STATE_LIVE = 1, BTCF_STATE_RETIR
 
 /* Section kinds; a kind keeps its number for ever. */
 enum btcf_section_kind {
-    BTCF_SECTION_DOC = 1,     /* pub: directory of documents, open addressing */
-    BTCF_SECTION_BODY = 2,    /* pub: the bytes of documents, two buffers for each */
-    BTCF_SECTION_DIST = 3,    /* pub: published quantile curves as numbers */
-    BTCF_SECTION_EVENT = 4,   /* pub: event ring */
-    BTCF_SECTION_AUTH = 5,    /* pub: reserved for the gate */
-    BTCF_SECTION_METRIC = 16, /* edge: one block of counters per process slot */
-    BTCF_SECTION_ROW = 17,    /* edge: reserved for limits and usage */
-    BTCF_SECTION_ADDR = 18,   /* edge: reserved for the address limiter */
+    BTCF_SECTION_DOC = 1,   /* pub: directory of documents, open addressing */
+    BTCF_SECTION_BODY = 2,  /* pub: the bytes of documents, two buffers for each */
+    BTCF_SECTION_DIST = 3,  /* pub: published quantile curves as numbers */
+    BTCF_SECTION_EVENT = 4, /* pub: event ring */
+    BTCF_SECTION_AUTH = 5,  /* pub: where the tables of the gate come from (1.1, as all that follow) */
+    BTCF_SECTION_KEY_INDEX = 6,
+    BTCF_SECTION_KEY = 7, /* pub: API keys by number */
+    BTCF_SECTION_ACCOUNT_INDEX = 8,
+    BTCF_SECTION_ACCOUNT = 9,  /* pub: accounts by number */
+    BTCF_SECTION_REVOKED = 10, /* pub: set of revoked sessions */
+    BTCF_SECTION_PLAN = 11,    /* pub: plans by number */
+    BTCF_SECTION_NETWORK = 12, /* pub: networks from which a key may be used */
+    BTCF_SECTION_METRIC = 16,  /* edge: one block of counters per process slot */
+    BTCF_SECTION_USAGE = 17,   /* edge: metering by row number (1.1, as all that follow) */
+    BTCF_SECTION_ADDR = 18,    /* edge: address limiter */
+    BTCF_SECTION_LIMIT = 19,   /* edge: limits and quotas by account number */
+    BTCF_SECTION_POOL = 20,    /* edge: principals of third-party issuers */
 };
 
 /* Offsets and sizes are multiples of BTCF_SECTION_ALIGN; sections do not overlap. */
@@ -205,6 +214,131 @@ struct btcf_event_slot {
 };
 _Static_assert(sizeof(struct btcf_event_slot) == 1024, "event slot");
 
+/* ---- who may do what: sections of the gate, since minor 1 ---------------------------------------------------------
+ *
+ * Everything here that changes in place is one atomic word, or a small double buffer behind a generation (plans,
+ * networks). Keys and accounts need no buffer: what identifies them never changes while the file lives, and what does
+ * change (scopes, expiry, state) is packed into one word with its own check byte. So a revocation is one store of eight
+ * bytes, and no reader can see half of it.
+ *
+ * Keys and accounts are found through an index of buckets. A bucket is one cache line of eight words, a word names a
+ * part of the hash and the entry's number:
+ *
+ *     hash   = the first eight bytes of the digest (key) or of the public id (account), little-endian. Both are random:
+ *              nobody outside chooses them, so there is nothing to seed
+ *     bucket = hash & (bucket_count - 1); when all eight words are taken, the next one (cyclic), at most
+ *              BTCF_INDEX_PROBES_MAX in all; a bucket with a free word ends the search
+ *     word   = (hash >> 32) << 32 | (number + 1); 0: free; BTCF_INDEX_GONE: taken once, search on
+ *
+ * A look-up of a key so touches two cache lines, the bucket and the entry. */
+
+#define BTCF_INDEX_BUCKET 8
+#define BTCF_INDEX_PROBES_MAX 16
+#define BTCF_INDEX_GONE UINT64_C(0xffffffff)
+#define BTCF_DIGEST_SIZE 32
+#define BTCF_ID_SIZE 16 /* accounts and sessions: 128 random bits, in text 32 hex digits of lower case */
+
+/* Section AUTH: one of these. */
+struct btcf_auth_header {
+    uint8_t database[16]; /* which database the tables come from */
+    _Atomic uint64_t
+        position;             /* the publisher's place in that database's history of changes; the writer's business */
+    _Atomic uint64_t changes; /* +1 after every change of any section of the gate, with release */
+    uint32_t key_capacity, account_capacity, revoked_capacity, network_capacity;
+    uint8_t reserved[208];
+};
+_Static_assert(sizeof(struct btcf_auth_header) == 256, "auth header");
+
+struct btcf_index_bucket {
+    _Atomic uint64_t word[BTCF_INDEX_BUCKET];
+};
+_Static_assert(sizeof(struct btcf_index_bucket) == 64, "index bucket");
+
+/* state of a key: expires_s << 32 | scopes << 16 | flags << 8 | check; expires_s 0: never. The check byte is the low
+ * byte of the CRC-32C of the other seven (little-endian, check as 0). 0 as a whole: the entry is not published. */
+#define BTCF_KEY_ENABLED UINT32_C(1) /* without it the key is refused exactly as one that never was */
+#define BTCF_KEY_TEST UINT32_C(2)    /* btcf_test_: answered from the sandbox */
+
+struct btcf_key_entry {
+    uint8_t digest[BTCF_DIGEST_SIZE]; /* SHA-256 of the whole key as it is sent */
+    uint32_t account;                 /* number of the account's entry, and of its limit row in edge */
+    uint32_t row;                     /* number of the key's usage row in edge */
+    _Atomic uint64_t state;
+    uint64_t id;               /* the key's id in the database */
+    _Atomic uint32_t networks; /* number of its network slot + 1; 0: from anywhere */
+    uint32_t crc;              /* CRC-32C of digest, account, row, id (in this order) */
+};
+_Static_assert(sizeof(struct btcf_key_entry) == 64, "key entry");
+
+/* state of an account: tokens_valid_after_s << 32 | plan << 16 | flags << 8 | check, check as above. A token whose iat is
+ * not later than tokens_valid_after_s is refused. */
+#define BTCF_ACCOUNT_ENABLED UINT32_C(1) /* without it neither keys nor tokens of the account are accepted */
+#define BTCF_ACCOUNT_ADMIN UINT32_C(2)   /* may hold the scope admin */
+
+struct btcf_account_entry {
+    uint8_t id[BTCF_ID_SIZE]; /* public id: `sub` of its tokens; all zeros: the entry is free */
+    _Atomic uint64_t state;
+    _Atomic uint64_t blocked; /* quota used up as the database knows it: until_s << 8 | enum btcf_period; 0: no */
+    uint32_t row;             /* usage row for what is asked with tokens */
+    uint32_t crc;             /* CRC-32C of id and row */
+    uint8_t reserved[24];
+};
+_Static_assert(sizeof(struct btcf_account_entry) == 64, "account entry");
+
+enum btcf_period { BTCF_PERIOD_DAY = 1, BTCF_PERIOD_MONTH = 2 };
+
+/* Section REVOKED: buckets of which each word is the first eight bytes of a revoked session's id (0 taken as 1, GONE as
+ * GONE + 1). Bucket = word >> 32, from there as in the index. A session leaves the set when its last token has expired. */
+
+#define BTCF_PLANS_MAX 64
+#define BTCF_PLAN_NAME_MAX 16
+
+/* Scopes: bit numbers in keys and plans. A name keeps its number for ever; shm/auth.h has the names. */
+#define BTCF_SCOPES_MAX 16
+
+struct btcf_plan {
+    uint32_t crc;                  /* CRC-32C of what follows */
+    uint16_t number;               /* its index in the section; the order of plans is no promise */
+    uint16_t scopes;               /* the most that a credential of this plan may do */
+    char name[BTCF_PLAN_NAME_MAX]; /* "premium", padded with zeros, one at least */
+    uint64_t period_ns;            /* time in which the plan earns one unit; 0: no limit */
+    uint32_t burst;                /* units at once, at least 1 */
+    uint32_t streams_max;          /* open streams of an account; 0: none */
+    uint64_t quota_day;            /* units of a UTC day, of a UTC month; 0: no quota */
+    uint64_t quota_month;
+};
+_Static_assert(sizeof(struct btcf_plan) == 56, "plan");
+
+struct btcf_plan_slot {
+    _Atomic uint64_t gen; /* 0: no plan of this number */
+    struct btcf_plan plan[2];
+    uint8_t reserved[8];
+};
+_Static_assert(sizeof(struct btcf_plan_slot) == 128, "plan slot");
+
+#define BTCF_NETWORKS_MAX 8
+
+struct btcf_network {
+    uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
+    uint8_t bits;        /* of the 128 that must agree */
+    uint8_t reserved[7];
+};
+_Static_assert(sizeof(struct btcf_network) == 24, "network");
+
+struct btcf_networks {
+    uint32_t crc;   /* CRC-32C of what follows */
+    uint32_t count; /* 1 to BTCF_NETWORKS_MAX */
+    struct btcf_network network[BTCF_NETWORKS_MAX];
+};
+_Static_assert(sizeof(struct btcf_networks) == 200, "networks");
+
+struct btcf_network_slot {
+    _Atomic uint64_t gen;
+    struct btcf_networks networks[2];
+    uint8_t reserved[40];
+};
+_Static_assert(sizeof(struct btcf_network_slot) == 448, "network slot");
+
 /* ---- edge: metric blocks ------------------------------------------------------------------------------------------ */
 
 #define BTCF_METRIC_BLOCKS 64
@@ -223,6 +357,39 @@ enum btcf_route {
     BTCF_ROUTE_OTHER,
 };
 
+/* What became of a request's credential; $btcf_auth and the metrics have the names (shm/edge.h). */
+enum btcf_auth_outcome {
+    BTCF_AUTH_OFF = 0, /* nobody asked */
+    BTCF_AUTH_GUEST,   /* none was sent, and none is needed */
+    BTCF_AUTH_KEY,
+    BTCF_AUTH_TOKEN,
+    BTCF_AUTH_TICKET,
+    BTCF_AUTH_MISSING, /* none was sent, and one is needed: 401 */
+    BTCF_AUTH_MALFORMED,
+    BTCF_AUTH_UNKNOWN, /* unknown and disabled keys alike */
+    BTCF_AUTH_EXPIRED,
+    BTCF_AUTH_REVOKED,
+    BTCF_AUTH_BAD_TOKEN,
+    BTCF_AUTH_TWO,         /* two credentials at once: 400 */
+    BTCF_AUTH_NETWORK,     /* not from there: 403 */
+    BTCF_AUTH_SCOPE,       /* may not: 403 */
+    BTCF_AUTH_UNAVAILABLE, /* the tables are absent, damaged or too old: 503 */
+};
+#define BTCF_METRIC_AUTHS 16
+
+/* What the limiter said; $btcf_limit_status and the metrics have the names. */
+enum btcf_limit_outcome {
+    BTCF_LIMIT_OFF = 0,
+    BTCF_LIMIT_PASSED,
+    BTCF_LIMIT_REJECTED,
+    BTCF_LIMIT_DRY_RUN, /* would have been rejected */
+    BTCF_LIMIT_QUOTA,
+    BTCF_LIMIT_QUOTA_DRY_RUN,
+    BTCF_LIMIT_ADDRESS, /* of the address: too many failed credentials, or a guest over the limit */
+    BTCF_LIMIT_ADDRESS_DRY_RUN,
+};
+#define BTCF_METRIC_LIMITS 8
+
 /* One block per nginx process slot (never per worker number: a draining and a new worker share that).
  * Counters only grow and are never reset. */
 struct btcf_metric_block {
@@ -233,9 +400,93 @@ struct btcf_metric_block {
     _Atomic uint64_t doc_fresh, doc_stale, doc_expired, doc_absent; /* outcome of look-ups */
     _Atomic uint64_t copies, copy_retries, copy_busy, copy_corrupt; /* reads of pub */
     _Atomic uint64_t remaps, remap_refused;
-    uint64_t reserved[134];
+    /* since minor 1 */
+    _Atomic uint64_t auth[BTCF_METRIC_AUTHS];          /* enum btcf_auth_outcome */
+    _Atomic uint64_t limit[BTCF_METRIC_LIMITS];        /* enum btcf_limit_outcome */
+    _Atomic uint64_t token_hits, token_misses;         /* of the cache of verified tokens */
+    _Atomic uint64_t token_evictions, keyset_refused;  /* keyset_refused: a key file that did not parse */
+    _Atomic uint64_t streams_opened, streams_closed;   /* open: the difference, over all blocks */
+    _Atomic uint64_t streams_refused, streams_dropped; /* over a cap; ended because the reader was too slow */
+    _Atomic uint64_t stream_events, stream_coalesced;  /* frames sent; events left out for a slow reader */
+    _Atomic uint64_t usage_unattributed;               /* billed answers for which there was no row */
+    _Atomic uint64_t pool_full;                        /* third-party principals that found no row */
+    _Atomic uint64_t body_timeouts;                    /* request bodies that came too slowly */
+    uint64_t reserved[97];
 };
 _Static_assert(sizeof(struct btcf_metric_block) == 4096, "metric block");
+
+/* ---- edge: limits and usage, since minor 1 -------------------------------------------------------------------------
+ *
+ * Times are CLOCK_MONOTONIC in nanoseconds: all processes of one boot share that clock, and the file does not outlive
+ * the boot (the header's boot id says of which it is). Everything is lock-free; a process killed between any two
+ * stores leaves at most its own request uncounted. */
+
+/* One per account: limits and quotas. */
+struct btcf_limit_row {
+    _Atomic uint64_t tat_ns;  /* GCRA: theoretical arrival time of the next unit */
+    _Atomic uint64_t day;     /* used units of the quota: day since 1970 << 40 | units */
+    _Atomic uint64_t month;   /* month since 1970-01 << 48 | units */
+    _Atomic uint64_t limited; /* requests refused; only grows */
+    _Atomic uint64_t streams; /* open ones */
+    uint64_t reserved[3];
+};
+_Static_assert(sizeof(struct btcf_limit_row) == 64, "limit row");
+
+/* What metering tells apart: rows of usage are by class. */
+enum btcf_usage_class {
+    BTCF_USAGE_FORECAST = 0, /* forecasts and questions to them */
+    BTCF_USAGE_MARKET,       /* prices, candles, indicators, status documents */
+    BTCF_USAGE_STREAM,
+    BTCF_USAGE_CONTROL, /* history, account, jobs: what the engine answers */
+    BTCF_USAGE_CLASSES,
+};
+
+/* Usage of the days of one parity. Counters only grow, over all such days; the meter keeps what it has seen. */
+struct btcf_usage_bank {
+    _Atomic uint64_t day;                        /* UTC day since 1970 of the last count: growth belongs to it */
+    _Atomic uint64_t billed[BTCF_USAGE_CLASSES]; /* answers whose body was sent whole */
+    _Atomic uint64_t units[BTCF_USAGE_CLASSES];  /* what they cost */
+    _Atomic uint64_t not_modified;               /* counted, never billed: 304 (and HEAD), */
+    _Atomic uint64_t client_errors;              /* 4xx but 429, and answers that did not go out whole, */
+    _Atomic uint64_t server_errors;              /* 5xx, */
+    _Atomic uint64_t limited;                    /* 429 */
+    _Atomic uint64_t bytes;                      /* sent, headers included */
+    _Atomic uint64_t latency_us;                 /* sum over all of the above */
+};
+_Static_assert(sizeof(struct btcf_usage_bank) == 120, "usage bank");
+
+/* One per API key, and one per account for its tokens. */
+struct btcf_usage_row {
+    struct btcf_usage_bank bank[2]; /* by the parity of the UTC day */
+    _Atomic uint64_t last_used_s;   /* unix time */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct btcf_usage_row) == 256, "usage row");
+
+#define BTCF_SUBJECT_MAX 176
+#define BTCF_POOL_WAYS 8
+
+/* A principal of a third-party issuer: found by a keyed hash of issuer and subject in the set (hash & (sets - 1)) of
+ * BTCF_POOL_WAYS entries; claimed by a compare-and-swap of the hash, kept until it has been idle for two days. */
+struct btcf_pool_entry {
+    _Atomic uint64_t hash;        /* 0: free */
+    _Atomic uint32_t subject_len; /* 0 until the subject is complete; release */
+    uint32_t reserved;
+    char subject[BTCF_SUBJECT_MAX]; /* issuer, a blank, subject; cut at the end when longer */
+    struct btcf_limit_row limit;
+    struct btcf_usage_row usage;
+};
+_Static_assert(sizeof(struct btcf_pool_entry) == 512, "pool entry");
+
+/* Address limiter: sets of eight cells in one cache line. Cell = tag << 44 | tat in BTCF_ADDR_TICK_NS; a cell whose time
+ * has passed is free, so nothing is ever evicted or cleaned up. A full set charges the cell that frees first. */
+#define BTCF_ADDR_WAYS 8
+#define BTCF_ADDR_TICK_NS UINT64_C(100000)
+
+struct btcf_addr_set {
+    _Atomic uint64_t cell[BTCF_ADDR_WAYS];
+};
+_Static_assert(sizeof(struct btcf_addr_set) == 64, "address set");
 
 /* A mix (the step of FNV-1a) of the size of every struct above and of where its parts lie, at compile time on both
  * sides: two builds that disagree about one byte refuse each other's files. It covers the major's .0 only. */

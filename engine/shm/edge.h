@@ -1,6 +1,6 @@
 /* edge.v1: created by the nginx master, written by its workers, read by the engine. libc only; linked into nginx.
  *
- * Holds metric blocks (and, with the gate, limiter and usage rows). Created in full under a temporary name and
+ * Holds metric blocks, limits and usage (what they mean: shm/limit.h). Created in full under a temporary name and
  * renamed; reused across reloads, binary upgrades and engine restarts when the header matches.
  */
 #ifndef BTCF_SHM_EDGE_H
@@ -15,6 +15,13 @@ struct btcf_edge {
     uint64_t size, device, inode;
     struct btcf_header *header;
     struct btcf_metric_block *metrics; /* BTCF_METRIC_BLOCKS of them */
+    /* NULL and 0 in a file of minor 0. Numbers from pub are compared with the counts before they are used. */
+    struct btcf_usage_row *usage;
+    struct btcf_limit_row *limits;
+    struct btcf_pool_entry *pool;
+    struct btcf_addr_set *addresses;
+    uint32_t usage_count, limit_count;
+    uint32_t pool_count, address_sets; /* pool_count / BTCF_POOL_WAYS and address_sets are powers of two */
 };
 
 /* Opens dir/edge.v1 for writing, or makes it (mode 0660, owner unchanged) when it is absent, foreign or of another
