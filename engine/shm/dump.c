@@ -29,9 +29,15 @@ struct dump {
 };
 
 static const char *const section_names[] = {
-    [BTCF_SECTION_DOC] = "DOC",     [BTCF_SECTION_BODY] = "BODY", [BTCF_SECTION_DIST] = "DIST",
-    [BTCF_SECTION_EVENT] = "EVENT", [BTCF_SECTION_AUTH] = "AUTH", [BTCF_SECTION_METRIC] = "METRIC",
-    [BTCF_SECTION_ROW] = "ROW",     [BTCF_SECTION_ADDR] = "ADDR",
+    [BTCF_SECTION_DOC] = "DOC",         [BTCF_SECTION_BODY] = "BODY",
+    [BTCF_SECTION_DIST] = "DIST",       [BTCF_SECTION_EVENT] = "EVENT",
+    [BTCF_SECTION_AUTH] = "AUTH",       [BTCF_SECTION_KEY_INDEX] = "KEY_INDEX",
+    [BTCF_SECTION_KEY] = "KEY",         [BTCF_SECTION_ACCOUNT_INDEX] = "ACCOUNT_INDEX",
+    [BTCF_SECTION_ACCOUNT] = "ACCOUNT", [BTCF_SECTION_REVOKED] = "REVOKED",
+    [BTCF_SECTION_PLAN] = "PLAN",       [BTCF_SECTION_NETWORK] = "NETWORK",
+    [BTCF_SECTION_METRIC] = "METRIC",   [BTCF_SECTION_USAGE] = "USAGE",
+    [BTCF_SECTION_ADDR] = "ADDR",       [BTCF_SECTION_LIMIT] = "LIMIT",
+    [BTCF_SECTION_POOL] = "POOL",
 };
 static const char *const state_names[] = {"building", "live", "retired"};
 static const char *const class_names[] = {"?", "forecast", "market", "status", "static", "internal"};
