@@ -12,38 +12,19 @@ HEAD is measured with a client of our own (tests/load/hammer.c), since wrk waits
 against a 200 measured with the same client. Exit status 1: below the bars, which are printed.
 """
 import argparse
-import http.client
 import json
 import os
-import re
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, os.environ.get('BUILD', 'build'))
-CONNECTIONS = 64
-SERVER_CORE, CLIENT_CORE = 0, 1
-BODY_BYTES = 1502
-PATH = '/v1/forecasts/1d'
-START_LIMIT_S = 10
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lib'))
+from rounds import Hammer, Wrk, low, measure, median  # noqa: E402
+from servers import COMMON, MODULE, PATH, Nginx, Publisher, build, forecast  # noqa: E402
 
 BAR_200 = 0.95      # core ratio against `return 200`
 BAR_OTHER = 1.0     # 304 and HEAD against our own 200
 NOISE = 0.02        # what two runs of the same target differ by on a shared machine
-
-COMMON = '''
-daemon off; {user} worker_processes 1; worker_cpu_affinity {affinity}; pid {dir}/pid; error_log {dir}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-    client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f; scgi_temp_path {dir}/s;
-    uwsgi_temp_path {dir}/u;
-    access_log off;
-'''
 
 OURS = COMMON + '''
     btcf_shm_dir {dir}; include {root}/conf/http.conf;
@@ -63,141 +44,6 @@ REFERENCE = COMMON + '''
     }}
 }}
 '''
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
-
-def make(target):
-    subprocess.run(['make', '-s', '-C', ROOT, target], check=True, stdout=subprocess.DEVNULL)
-
-
-def build():
-    make('module')
-    make(f'{BUILD}/tests/lib/segment')
-    hammer = os.path.join(BUILD, 'tests/load/hammer')
-    os.makedirs(os.path.dirname(hammer), exist_ok=True)
-    subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Werror', '-o', hammer, f'{ROOT}/tests/load/hammer.c'], check=True)
-    return hammer
-
-
-def forecast():
-    """A body of the size of a real one."""
-    head = '{"id":"01J","symbol":"BTC-USD","horizon":"1d","stale":false,"quantiles":{'
-    filler = ','.join(f'"0.{i:03}":{60000 + 37 * i}.25' for i in range(5, 400))
-    return (head + filler)[:BODY_BYTES - 4] + '0}}\n'
-
-
-class Publisher:
-    def __init__(self, directory, body):
-        self.process = subprocess.Popen([f'{BUILD}/tests/lib/segment'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True)
-        self.do({'do': 'create', 'dir': directory})
-        self.do({'do': 'doc', 'key': PATH, 'class': 'forecast', 'fresh': body, 'stale': body.replace('false', 'true'),
-                 'gzip': True, 'stale_in': 3000000, 'expires_in': 9000000, 'etag': 42})
-        self.do({'do': 'live'})
-
-    def do(self, command):
-        self.process.stdin.write(json.dumps(command) + '\n')
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if answer != 'ok\n':
-            sys.exit(f'publisher: {answer}')
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait(START_LIMIT_S)
-
-
-class Nginx:
-    def __init__(self, directory, template, module=None, **values):
-        os.makedirs(directory, exist_ok=True)
-        self.port = free_port()
-        affinity = format(1 << SERVER_CORE, 'b')
-        user = 'user root;' if os.geteuid() == 0 else ''
-        text = template.format(dir=directory, root=ROOT, port=self.port, affinity=affinity, user=user, **values)
-        if module:
-            text = f'load_module {module};\n' + text
-        with open(f'{directory}/nginx.conf', 'w') as f:
-            f.write(text)
-        self.process = subprocess.Popen(['/usr/sbin/nginx', '-p', directory, '-e', f'{directory}/error.log', '-c',
-                                         f'{directory}/nginx.conf'])
-        end = time.monotonic() + START_LIMIT_S
-        while True:
-            try:
-                socket.create_connection(('127.0.0.1', self.port), 1).close()
-                break
-            except OSError:
-                if time.monotonic() > end or self.process.poll() is not None:
-                    sys.exit(open(f'{directory}/error.log').read())
-                time.sleep(0.02)
-        with open(f'/proc/{self.process.pid}/task/{self.process.pid}/children') as f:
-            self.worker = int(f.read().split()[0])
-
-    def cpu_ns(self):
-        with open(f'/proc/{self.worker}/schedstat') as f:
-            return int(f.read().split()[0])
-
-    def get(self, method='GET', headers=None):
-        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=5)
-        connection.request(method, PATH, headers=headers or {})
-        response = connection.getresponse()
-        return response.status, response.getheaders(), response.read()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGQUIT)
-        try:
-            self.process.wait(START_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-
-
-class Wrk:
-    def __init__(self, headers=()):
-        self.headers = headers
-
-    def run(self, server, seconds):
-        command = ['taskset', '-c', str(CLIENT_CORE), 'wrk', '-t1', f'-c{CONNECTIONS}', f'-d{seconds}s']
-        for header in self.headers:
-            command += ['-H', header]
-        out = subprocess.run(command + [f'http://127.0.0.1:{server.port}{PATH}'], capture_output=True, text=True,
-                             check=True).stdout
-        if 'Non-2xx' in out and not self.headers:
-            sys.exit(f'wrk saw errors:\n{out}')
-        return int(re.search(r'(\d+) requests in', out).group(1))
-
-
-class Hammer:
-    def __init__(self, program, method, headers=()):
-        self.program = program
-        self.request = '\r\n'.join([f'{method} {PATH} HTTP/1.1', 'Host: localhost', *headers, '', ''])
-
-    def run(self, server, seconds):
-        out = subprocess.run(['taskset', '-c', str(CLIENT_CORE), self.program, str(server.port), str(CONNECTIONS),
-                              str(seconds)], input=self.request, capture_output=True, text=True, check=True).stdout
-        return int(out)
-
-
-def measure(targets, rounds, seconds):
-    """name -> list of (CPU us per request, requests per second)"""
-    figures = {name: [] for name, _, _ in targets}
-    for i in range(rounds):
-        for name, server, client in targets[i % len(targets):] + targets[:i % len(targets)]:
-            before = server.cpu_ns()
-            count = client.run(server, seconds)
-            figures[name].append(((server.cpu_ns() - before) / 1000 / count, count / seconds))
-    return figures
-
-
-def low(rounds):
-    return sorted(cpu for cpu, _ in rounds)[1 if len(rounds) > 1 else 0]
-
-
-def median(values):
-    return sorted(values)[len(values) // 2]
 
 
 def same_headers(ours):
@@ -241,7 +87,7 @@ def main():
     try:
         publisher = Publisher(directory, body)
         running.append(publisher)
-        ours = Nginx(directory, OURS, module=f'{BUILD}/ngx_http_btcf_module.so')
+        ours = Nginx(directory, OURS, module=MODULE)
         running.append(ours)
         status, headers, received = ours.get()
         if status != 200 or received != body.encode():
@@ -252,12 +98,12 @@ def main():
         if lengths[0] != lengths[1] or ours.get(headers={'If-None-Match': dict(headers)['ETag']})[0] != 304:
             sys.exit(f'the answers differ: header bytes {lengths}')
         targets = [
-            ('return 200', reference, Wrk()),
-            ('forecast 200', ours, Wrk()),
-            ('forecast 304', ours, Wrk([f'If-None-Match: {dict(headers)["ETag"]}'])),
-            ('return 200, own client', reference, Hammer(hammer, 'GET')),
-            ('forecast 200, own client', ours, Hammer(hammer, 'GET')),
-            ('forecast HEAD', ours, Hammer(hammer, 'HEAD')),
+            ('return 200', reference, Wrk(PATH)),
+            ('forecast 200', ours, Wrk(PATH)),
+            ('forecast 304', ours, Wrk(PATH, [f'If-None-Match: {dict(headers)["ETag"]}'])),
+            ('return 200, own client', reference, Hammer(hammer, PATH, 'GET')),
+            ('forecast 200, own client', ours, Hammer(hammer, PATH, 'GET')),
+            ('forecast HEAD', ours, Hammer(hammer, PATH, 'HEAD')),
         ]
         good = report(measure(targets, arguments.rounds, arguments.seconds), arguments.json)
     finally:
