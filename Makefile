@@ -135,7 +135,7 @@ $(NGINX_OBJ)/Makefile: config
 	  { cat $(NGINX_OBJ)/configure.log; rm -f $@; exit 1; }
 	@touch $@
 
-$(MODULE): $(NGINX_OBJ)/Makefile $(wildcard ngx_btcf_module/*.[ch] engine/shm/*.[ch] engine/jose/*.[ch]) engine/core/base.h
+$(MODULE): $(NGINX_OBJ)/Makefile $(wildcard ngx_btcf_module/*.[ch] engine/shm/*.[ch] engine/jose/*.[ch] engine/crypto/api_key.[ch]) engine/core/base.h
 	$(call quiet,CC ,ngx_btcf_module)$(MAKE) -s -C $(NGINX_SRC) -f $(NGINX_OBJ)/Makefile modules
 	$(call quiet,LD ,$@)cp $(NGINX_OBJ)/ngx_http_btcf_module.so $@
 

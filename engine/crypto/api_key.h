@@ -6,7 +6,7 @@
  *     kind      id, 12       secret, 43              checksum, 6
  *
  * Base62 (digits, upper case, lower case: in this order). The id is public and names the key in lists and logs. The secret
- * is 256 random bits. The checksum is the CRC-32 (IEEE 802.3) of everything before it as a number in base62, so
+ * is 43 random digits: 256 bits. The checksum is the CRC-32 (IEEE 802.3) of everything before it as a number in base62, so
  * that a typing error is refused before anything is looked up, and scanners for leaked secrets find keys without false
  * alarms. What is stored is the SHA-256 of the whole text: with 256 random bits nothing slower is needed.
  */
