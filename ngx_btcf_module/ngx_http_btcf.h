@@ -50,6 +50,11 @@
 #define NGX_HTTP_BTCF_STALE_SERVE   0
 #define NGX_HTTP_BTCF_STALE_ERROR   1
 
+/* btcf_auth */
+#define NGX_HTTP_BTCF_AUTH_OFF      0
+#define NGX_HTTP_BTCF_AUTH_OPTIONAL 1
+#define NGX_HTTP_BTCF_AUTH_REQUIRED 2
+
 /* route of a location that names none: decided by what it serves */
 #define NGX_HTTP_BTCF_ROUTE_UNSET   BTCF_METRIC_ROUTES
 
@@ -108,7 +113,38 @@ typedef struct {
 } ngx_http_btcf_main_conf_t;
 
 
+/*
+ * Each of these belongs to the file of its name, which creates and merges it.
+ * The address of the policy names the policy: a principal that was established
+ * under another one is established anew.
+ */
+
+typedef struct ngx_http_btcf_cors_s  ngx_http_btcf_cors_t;
+
 typedef struct {
+    ngx_uint_t                  auth;
+    ngx_msec_t                  max_stale;
+    uint64_t                    scopes;     /* all of these are needed */
+    ngx_array_t                *require;    /* ngx_http_btcf_require_t */
+    ngx_http_complex_value_t   *plan;       /* NULL: the default */
+    ngx_http_btcf_cors_t       *cors;       /* NULL: off */
+} ngx_http_btcf_policy_conf_t;
+
+typedef struct {
+} ngx_http_btcf_limit_conf_t;
+
+typedef struct {
+} ngx_http_btcf_token_conf_t;
+
+typedef struct {
+} ngx_http_btcf_stream_conf_t;
+
+
+typedef struct {
+    ngx_http_btcf_policy_conf_t policy;
+    ngx_http_btcf_limit_conf_t  limit;
+    ngx_http_btcf_token_conf_t  token;
+    ngx_http_btcf_stream_conf_t stream;
     ngx_flag_t                  problem;
     ngx_flag_t                  request_id;
     ngx_flag_t                  subrequests;
@@ -252,6 +288,12 @@ ngx_int_t ngx_http_btcf_access_handler(ngx_http_request_t *r);
 const ngx_http_btcf_principal_t *ngx_http_btcf_authenticate(
     ngx_http_request_t *r);
 
+/* _policy: who is asked for, and what they must be allowed to do */
+
+void ngx_http_btcf_policy_create(ngx_http_btcf_policy_conf_t *conf);
+char *ngx_http_btcf_policy_merge(ngx_conf_t *cf,
+    ngx_http_btcf_policy_conf_t *prev, ngx_http_btcf_policy_conf_t *conf);
+
 /* _credential: finds the credential and says of what kind it is */
 
 typedef enum {
@@ -279,6 +321,16 @@ ngx_int_t ngx_http_btcf_token(ngx_http_request_t *r, const ngx_str_t *text,
 ngx_uint_t ngx_http_btcf_still_valid(ngx_http_request_t *r,
     const ngx_http_btcf_principal_t *principal);
 
+void ngx_http_btcf_token_create(ngx_http_btcf_token_conf_t *conf);
+char *ngx_http_btcf_token_merge(ngx_conf_t *cf,
+    ngx_http_btcf_token_conf_t *prev, ngx_http_btcf_token_conf_t *conf);
+
+/* _stream */
+
+void ngx_http_btcf_stream_create(ngx_http_btcf_stream_conf_t *conf);
+char *ngx_http_btcf_stream_merge(ngx_conf_t *cf,
+    ngx_http_btcf_stream_conf_t *prev, ngx_http_btcf_stream_conf_t *conf);
+
 /* _limit: NGX_OK, or NGX_DECLINED with the problem left with the request */
 
 ngx_int_t ngx_http_btcf_limit_address(ngx_http_request_t *r,
@@ -286,7 +338,11 @@ ngx_int_t ngx_http_btcf_limit_address(ngx_http_request_t *r,
 void ngx_http_btcf_limit_failure(ngx_http_request_t *r);
 ngx_int_t ngx_http_btcf_limit_account(ngx_http_request_t *r,
     ngx_http_btcf_ctx_t *ctx);
+/* called by the header filter, once per answer of a main request */
 ngx_int_t ngx_http_btcf_limit_headers(ngx_http_request_t *r);
+void ngx_http_btcf_limit_create(ngx_http_btcf_limit_conf_t *conf);
+char *ngx_http_btcf_limit_merge(ngx_conf_t *cf,
+    ngx_http_btcf_limit_conf_t *prev, ngx_http_btcf_limit_conf_t *conf);
 
 /* _document */
 
@@ -336,6 +392,8 @@ ngx_int_t ngx_http_btcf_problem_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_btcf_problem(ngx_http_request_t *r,
     ngx_http_btcf_problem_e problem, const ngx_str_t *detail);
 ngx_str_t ngx_http_btcf_problem_code(const ngx_http_btcf_ctx_t *ctx);
+/* its status; NGX_OK when none was left */
+ngx_int_t ngx_http_btcf_problem_status(const ngx_http_btcf_ctx_t *ctx);
 
 /* _health, _metrics, _meter, _variable */
 

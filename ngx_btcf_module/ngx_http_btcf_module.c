@@ -45,13 +45,32 @@ static ngx_conf_enum_t  ngx_http_btcf_routes[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_btcf_auth_modes[] = {
+    { ngx_string("off"), NGX_HTTP_BTCF_AUTH_OFF },
+    { ngx_string("optional"), NGX_HTTP_BTCF_AUTH_OPTIONAL },
+    { ngx_string("required"), NGX_HTTP_BTCF_AUTH_REQUIRED },
+    { ngx_null_string, 0 }
+};
+
+
+/* in alphabetical order */
+
 static ngx_command_t  ngx_http_btcf_commands[] = {
 
-    { ngx_string("btcf_shm_dir"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_str_slot,
-      NGX_HTTP_MAIN_CONF_OFFSET,
-      offsetof(ngx_http_btcf_main_conf_t, shm_dir),
+    { ngx_string("btcf_auth"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, policy.auth),
+      ngx_http_btcf_auth_modes },
+
+    { ngx_string("btcf_auth_max_stale"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, policy.max_stale),
       NULL },
 
     { ngx_string("btcf_document"),
@@ -102,6 +121,13 @@ static ngx_command_t  ngx_http_btcf_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_btcf_loc_conf_t, route),
       ngx_http_btcf_routes },
+
+    { ngx_string("btcf_shm_dir"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_btcf_main_conf_t, shm_dir),
+      NULL },
 
     { ngx_string("btcf_stale"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -214,6 +240,11 @@ ngx_http_btcf_create_loc_conf(ngx_conf_t *cf)
      *     conf->expected = 0;
      */
 
+    ngx_http_btcf_policy_create(&conf->policy);
+    ngx_http_btcf_limit_create(&conf->limit);
+    ngx_http_btcf_token_create(&conf->token);
+    ngx_http_btcf_stream_create(&conf->stream);
+
     conf->problem = NGX_CONF_UNSET;
     conf->request_id = NGX_CONF_UNSET;
     conf->subrequests = NGX_CONF_UNSET;
@@ -237,6 +268,18 @@ ngx_http_btcf_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_BTCF_STALE_SERVE);
     ngx_conf_merge_uint_value(conf->route, prev->route,
                               NGX_HTTP_BTCF_ROUTE_UNSET);
+
+    if (ngx_http_btcf_policy_merge(cf, &prev->policy, &conf->policy)
+        != NGX_CONF_OK
+        || ngx_http_btcf_limit_merge(cf, &prev->limit, &conf->limit)
+           != NGX_CONF_OK
+        || ngx_http_btcf_token_merge(cf, &prev->token, &conf->token)
+           != NGX_CONF_OK
+        || ngx_http_btcf_stream_merge(cf, &prev->stream, &conf->stream)
+           != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }
@@ -328,6 +371,13 @@ ngx_http_btcf_init(ngx_conf_t *cf)
     ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_btcf_access_handler;
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
     if (h == NULL) {

@@ -259,6 +259,13 @@ ngx_http_btcf_problem_code(const ngx_http_btcf_ctx_t *ctx)
 }
 
 
+ngx_int_t
+ngx_http_btcf_problem_status(const ngx_http_btcf_ctx_t *ctx)
+{
+    return ctx->problem ? (ngx_int_t) ctx->problem->status : NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_btcf_header_filter(ngx_http_request_t *r)
 {
@@ -278,6 +285,10 @@ ngx_http_btcf_header_filter(ngx_http_request_t *r)
     }
 
     ngx_http_btcf_identify(r, ctx);
+
+    if (ngx_http_btcf_limit_headers(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (lcf->request_id) {
         if (ngx_http_btcf_add_header(r, &ngx_http_btcf_h_id, &ctx->request_id)

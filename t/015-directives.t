@@ -10,7 +10,8 @@ my ($table) = $source =~ /ngx_command_t\s+ngx_http_btcf_commands\[\]\s*=\s*\{(.*
 my %code;
 while ($table =~ /ngx_string\("(\w+)"\),\s*([A-Z0-9_|\s]+),/g) {
     my ($name, $flags) = ($1, $2);
-    my @contexts = map { $flags =~ /NGX_HTTP_$_->[0]_CONF/ ? $_->[1] : () } (['MAIN', 'http'], ['SRV', 'server'], ['LOC', 'location']);
+    my @contexts = map { $flags =~ /NGX_HTTP_$_->[0]_CONF/ ? $_->[1] : () } (['MAIN', 'http'], ['SRV', 'server'], ['LOC', 'location'],
+        ['LMT', 'limit_except']);
     $code{$name} = join(', ', @contexts);
 }
 
