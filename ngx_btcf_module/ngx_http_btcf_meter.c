@@ -15,12 +15,6 @@
 
 #include "ngx_http_btcf.h"
 
-#include <sys/mman.h>
-
-
-#define NGX_HTTP_BTCF_METRICS_SIZE                                            \
-    (BTCF_METRIC_BLOCKS * sizeof(struct btcf_metric_block))
-
 
 static void ngx_http_btcf_meter_close(void *data);
 static ngx_uint_t ngx_http_btcf_meter_bucket(uint64_t us);
@@ -31,39 +25,39 @@ static void ngx_http_btcf_meter_outcome(struct btcf_metric_block *block,
 ngx_int_t
 ngx_http_btcf_meter_open(ngx_cycle_t *cycle, ngx_http_btcf_main_conf_t *mcf)
 {
-    void                *p;
-    enum btcf_attach     why;
-    ngx_pool_cleanup_t  *cln;
+    enum btcf_attach           why;
+    ngx_pool_cleanup_t        *cln;
+    struct btcf_edge_options   options;
 
     cln = ngx_pool_cleanup_add(cycle->pool, 0);
     if (cln == NULL) {
         return NGX_ERROR;
     }
 
-    why = btcf_edge_open(&mcf->edge, (char *) mcf->shm_dir.data,
-                         NGX_HTTP_BTCF_VERSION);
+    ngx_memzero(&options, sizeof(struct btcf_edge_options));
 
-    if (why == BTCF_ATTACH_OK) {
-        mcf->metrics = mcf->edge.metrics;
+    options.dir = (char *) mcf->shm_dir.data;
+    options.build = NGX_HTTP_BTCF_VERSION;
 
-    } else {
+    why = btcf_edge_open(&mcf->edge, &options);
+
+    if (why != BTCF_ATTACH_OK) {
         ngx_log_error(NGX_LOG_WARN, cycle->log,
                       why == BTCF_ATTACH_SYSTEM ? ngx_errno : 0,
                       "btcf: \"%V/" BTCF_EDGE_FILE "\" cannot be used: %s;"
                       " counting without the engine",
                       &mcf->shm_dir, btcf_attach_text(why));
 
-        p = mmap(NULL, NGX_HTTP_BTCF_METRICS_SIZE, PROT_READ|PROT_WRITE,
-                 MAP_SHARED|MAP_ANONYMOUS, -1, 0);
-
-        if (p == MAP_FAILED) {
-            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
-                          "btcf: mmap() failed");
-            return NGX_ERROR;
-        }
-
-        mcf->metrics = p;
+        why = btcf_edge_open_anonymous(&mcf->edge, &options);
     }
+
+    if (why != BTCF_ATTACH_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "btcf: no memory for counters and limits");
+        return NGX_ERROR;
+    }
+
+    mcf->metrics = mcf->edge.metrics;
 
     cln->handler = ngx_http_btcf_meter_close;
     cln->data = mcf;
@@ -77,13 +71,7 @@ ngx_http_btcf_meter_close(void *data)
 {
     ngx_http_btcf_main_conf_t *mcf = data;
 
-    if (mcf->edge.base) {
-        btcf_edge_close(&mcf->edge);
-
-    } else if (mcf->metrics) {
-        (void) munmap(mcf->metrics, NGX_HTTP_BTCF_METRICS_SIZE);
-    }
-
+    btcf_edge_close(&mcf->edge);
     mcf->metrics = NULL;
 }
 

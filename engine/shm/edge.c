@@ -1,20 +1,27 @@
-/* edge.v1: birth or adoption by the nginx master, and the tables that give its counters their meaning.
+/* edge.v1: adoption by the nginx master, reading by the engine, and the tables that give its counters their meaning.
  *
- * The file outlives reloads, binary upgrades and the engine, because it is opened and used as it is whenever its header
- * matches. One that does not match is not repaired: a new one is made beside it and renamed over it, so that whoever
- * still maps the old one keeps counting into memory that exists.
+ * The file outlives reloads, binary upgrades and the engine, because it is opened and used as it is whenever it fits.
+ * One that does not fit is never repaired or resized: another one takes its place (edge_birth.c), and whoever still maps
+ * the one before keeps counting into memory that exists. How does the meter know that nobody does any more? Each process
+ * that may write holds a lock on its open file: taken by the master, inherited by the workers that it forks, given up by
+ * the kernel with the last of them, however it ends. So there is no list of processes to keep, and none to forget.
  */
+/* For F_OFD_SETLK: locks of an open file, where POSIX's belong to a process and are not inherited. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include "shm/edge.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/edge_birth.h"
 #include "shm/file.h"
-
-#define EDGE_MODE 0660u
-#define EDGE_PATH_MAX 4096
 
 const uint32_t btcf_latency_bounds_us[BTCF_METRIC_BUCKETS] = {
     5,     10,    25,    50,     100,    250,    500,     1000,    2500,     5000,
@@ -33,26 +40,7 @@ static const char *const route_names[BTCF_METRIC_ROUTES] = {
     [BTCF_ROUTE_CONTROL] = "control",   [BTCF_ROUTE_OTHER] = "other",
 };
 
-static const struct btcf_section_shape metric_shape = {BTCF_SECTION_METRIC, sizeof(struct btcf_metric_block), 0};
-
-static enum btcf_attach attach(struct btcf_edge *edge, const struct btcf_file *file)
-{
-    enum btcf_attach why = btcf_header_check(file->base, file->size, BTCF_EDGE_MAGIC);
-    struct btcf_section section;
-
-    if (why != BTCF_ATTACH_OK)
-        return why;
-    if (!btcf_section_find(file->base, file->size, &metric_shape, &section) || section.count < BTCF_METRIC_BLOCKS)
-        return BTCF_ATTACH_BAD_SECTIONS;
-    *edge = (struct btcf_edge){.base = file->base,
-                               .size = file->size,
-                               .device = file->device,
-                               .inode = file->inode,
-                               .header = (struct btcf_header *)file->base,
-                               .metrics = (struct btcf_metric_block *)(file->base + section.offset)};
-    return BTCF_ATTACH_OK;
-}
-
+/* What is found under a name in the directory, and how it is to be mapped. */
 static enum btcf_attach open_existing(struct btcf_edge *edge, const char *path, bool is_writable)
 {
     const struct btcf_file_options options = {.is_writable = is_writable, .forbidden_mode = BTCF_EDGE_FORBIDDEN_MODE};
@@ -61,90 +49,147 @@ static enum btcf_attach open_existing(struct btcf_edge *edge, const char *path, 
 
     if (why != BTCF_ATTACH_OK)
         return why;
-    why = attach(edge, &file);
-    if (why != BTCF_ATTACH_OK)
+    why = btcf_edge_attach(edge, &file);
+    if (why == BTCF_ATTACH_OK && !btcf_edge_take_lock(edge, path, is_writable))
+        why = BTCF_ATTACH_SYSTEM;
+    if (why != BTCF_ATTACH_OK) {
+        int saved_errno = errno;
+
         btcf_file_close(&file);
+        errno = saved_errno;
+    }
     return why;
 }
 
-static int fill(struct btcf_file *file, const char *build)
+static bool find_tables(struct btcf_edge *edge)
 {
-    const struct btcf_section metrics = {
-        .kind = BTCF_SECTION_METRIC,
-        .version = BTCF_SECTION_VERSION,
-        .offset = btcf_round_up(sizeof(struct btcf_header), sizeof(struct btcf_metric_block)),
-        .size = BTCF_METRIC_BLOCKS * sizeof(struct btcf_metric_block),
-        .stride = sizeof(struct btcf_metric_block),
-        .count = BTCF_METRIC_BLOCKS,
-    };
-    const struct btcf_header_options options = {
-        .magic = BTCF_EDGE_MAGIC, .build = build, .sections = &metrics, .section_count = 1};
+    struct btcf_section usage, limits, pool, addresses;
+    bool has_all = btcf_section_find(edge->base, edge->size, &btcf_edge_shapes[BTCF_EDGE_USAGE], &usage) &&
+                   btcf_section_find(edge->base, edge->size, &btcf_edge_shapes[BTCF_EDGE_LIMIT], &limits) &&
+                   btcf_section_find(edge->base, edge->size, &btcf_edge_shapes[BTCF_EDGE_POOL], &pool) &&
+                   btcf_section_find(edge->base, edge->size, &btcf_edge_shapes[BTCF_EDGE_ADDR], &addresses);
 
-    if (btcf_header_fill(file, &options) < 0)
-        return -1;
-    /* Partner: the acquire load of state in btcf_header_check. */
-    atomic_store_explicit(&((struct btcf_header *)file->base)->state, BTCF_STATE_LIVE, memory_order_release);
-    return 0;
+    if (!has_all)
+        return false;
+    if (pool.count < BTCF_POOL_WAYS || btcf_power_of_two_from(pool.count) != pool.count || addresses.count == 0 ||
+        btcf_power_of_two_from(addresses.count) != addresses.count)
+        return false;
+    edge->usage = (struct btcf_usage_row *)(edge->base + usage.offset);
+    edge->usage_count = usage.count;
+    edge->limits = (struct btcf_limit_row *)(edge->base + limits.offset);
+    edge->limit_count = limits.count;
+    edge->pool = (struct btcf_pool_entry *)(edge->base + pool.offset);
+    edge->pool_count = pool.count;
+    edge->addresses = (struct btcf_addr_set *)(edge->base + addresses.offset);
+    edge->address_sets = addresses.count;
+    return true;
 }
 
-static enum btcf_attach make_new(struct btcf_edge *edge, const char *path, const char *build)
+enum btcf_attach btcf_edge_attach(struct btcf_edge *edge, const struct btcf_file *file)
 {
-    uint64_t size = btcf_round_up(sizeof(struct btcf_header), sizeof(struct btcf_metric_block)) +
-                    BTCF_METRIC_BLOCKS * sizeof(struct btcf_metric_block);
-    char tmp_path[EDGE_PATH_MAX];
-    struct btcf_file file;
-    int saved_errno;
+    enum btcf_attach why = btcf_header_check(file->base, file->size, BTCF_EDGE_MAGIC);
+    struct btcf_edge fresh = {.base = file->base,
+                              .size = file->size,
+                              .device = file->device,
+                              .inode = file->inode,
+                              .lock_fd = -1,
+                              .header = (struct btcf_header *)file->base};
+    struct btcf_section metrics;
 
-    if (snprintf(tmp_path, sizeof(tmp_path), "%s.tmp", path) >= (int)sizeof(tmp_path)) {
-        errno = ENAMETOOLONG;
-        return BTCF_ATTACH_SYSTEM;
-    }
-    unlink(tmp_path); /* of a master that died here; there is one master per directory */
-    if (btcf_file_create(&file, tmp_path, size, EDGE_MODE) < 0)
-        return BTCF_ATTACH_SYSTEM;
-    if (fill(&file, build) == 0 && rename(tmp_path, path) == 0)
-        return attach(edge, &file);
-    saved_errno = errno;
-    btcf_file_close(&file);
-    unlink(tmp_path);
-    errno = saved_errno;
-    return BTCF_ATTACH_SYSTEM;
+    if (why != BTCF_ATTACH_OK)
+        return why;
+    if (!btcf_section_find(file->base, file->size, &btcf_edge_shapes[BTCF_EDGE_METRIC], &metrics) ||
+        metrics.count < BTCF_METRIC_BLOCKS)
+        return BTCF_ATTACH_BAD_SECTIONS;
+    fresh.metrics = (struct btcf_metric_block *)(file->base + metrics.offset);
+    if (fresh.header->minor > 0 && !find_tables(&fresh))
+        return BTCF_ATTACH_BAD_SECTIONS;
+    *edge = fresh;
+    return BTCF_ATTACH_OK;
 }
 
-static bool make_path(char path[EDGE_PATH_MAX], const char *dir)
+bool btcf_edge_take_lock(struct btcf_edge *edge, const char *path, bool is_writer)
 {
-    if (snprintf(path, EDGE_PATH_MAX, "%s/" BTCF_EDGE_FILE, dir) < EDGE_PATH_MAX)
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    struct stat st;
+    int fd = open(path, (is_writer ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) == 0 && (uint64_t)st.st_ino == edge->inode && (uint64_t)st.st_dev == edge->device &&
+        (!is_writer || fcntl(fd, F_OFD_SETLK, &lock) == 0)) {
+        edge->lock_fd = fd;
         return true;
-    errno = ENAMETOOLONG;
+    }
+    close(fd);
     return false;
 }
 
-enum btcf_attach btcf_edge_open(struct btcf_edge *edge, const char *dir, const char *build)
+bool btcf_edge_is_final(const struct btcf_edge *edge)
 {
-    char path[EDGE_PATH_MAX];
+    /* Asks who would stand in the way of an exclusive lock, without taking one: no writer ever has to wait for us. */
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    return edge->base != NULL && fcntl(edge->lock_fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
+}
+
+static enum btcf_attach no_such_path(void)
+{
+    errno = ENAMETOOLONG;
+    return BTCF_ATTACH_SYSTEM;
+}
+
+static bool make_path(char path[BTCF_EDGE_PATH_MAX], const char *dir, const char *name)
+{
+    return snprintf(path, BTCF_EDGE_PATH_MAX, "%s/%s", dir, name) < BTCF_EDGE_PATH_MAX;
+}
+
+enum btcf_attach btcf_edge_open(struct btcf_edge *edge, const struct btcf_edge_options *options)
+{
+    struct btcf_edge before = {0};
+    char path[BTCF_EDGE_PATH_MAX];
     enum btcf_attach why;
 
-    if (!make_path(path, dir))
-        return BTCF_ATTACH_SYSTEM;
-    why = open_existing(edge, path, true);
-    if (why == BTCF_ATTACH_OK || why == BTCF_ATTACH_SYSTEM)
+    memset(edge, 0, sizeof(*edge));
+    if (!make_path(path, options->dir, BTCF_EDGE_FILE))
+        return no_such_path();
+    why = open_existing(&before, path, true);
+    if (why == BTCF_ATTACH_SYSTEM)
         return why;
-    return make_new(edge, path, build);
+    if (why == BTCF_ATTACH_OK && btcf_edge_fits(&before, options)) {
+        *edge = before;
+        return BTCF_ATTACH_OK;
+    }
+    why = btcf_edge_make(edge, path, options, why == BTCF_ATTACH_OK ? &before : NULL);
+
+    int saved_errno = errno;
+
+    btcf_edge_close(&before);
+    errno = saved_errno;
+    return why;
+}
+
+enum btcf_attach btcf_edge_open_old(struct btcf_edge *edge, const char *dir, const char *name)
+{
+    char path[BTCF_EDGE_PATH_MAX];
+
+    memset(edge, 0, sizeof(*edge));
+    if (!make_path(path, dir, name))
+        return no_such_path();
+    return open_existing(edge, path, false);
 }
 
 enum btcf_attach btcf_edge_open_readonly(struct btcf_edge *edge, const char *dir)
 {
-    char path[EDGE_PATH_MAX];
-
-    if (!make_path(path, dir))
-        return BTCF_ATTACH_SYSTEM;
-    return open_existing(edge, path, false);
+    return btcf_edge_open_old(edge, dir, BTCF_EDGE_FILE);
 }
 
 void btcf_edge_close(struct btcf_edge *edge)
 {
     struct btcf_file file = {.base = edge->base, .size = edge->size};
 
+    if (edge->base != NULL && edge->lock_fd >= 0)
+        close(edge->lock_fd);
     btcf_file_close(&file);
     memset(edge, 0, sizeof(*edge));
 }

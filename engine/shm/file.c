@@ -99,8 +99,7 @@ void btcf_file_close(struct btcf_file *file)
     memset(file, 0, sizeof(*file));
 }
 
-/* The 32 hex digits of the boot id as 16 bytes; zeros when the kernel does not say. */
-static void read_boot_id(uint8_t boot_id[16])
+void btcf_boot_id(uint8_t boot_id[16])
 {
     char text[40] = "";
     unsigned digit_count = 0;
@@ -136,10 +135,12 @@ int btcf_header_fill(struct btcf_file *file, const struct btcf_header_options *o
     header->total_size = file->size;
     if (getrandom(header->instance, sizeof(header->instance), 0) != (ssize_t)sizeof(header->instance))
         return -1;
+    if (options->seed != NULL)
+        memcpy(header->instance, options->seed, BTCF_SEED_SIZE);
     clock_gettime(CLOCK_REALTIME, &now);
     header->created_unix_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     header->layout_hash = BTCF_LAYOUT_HASH;
-    read_boot_id(header->boot_id);
+    btcf_boot_id(header->boot_id);
     header->publisher_fence = options->fence;
     header->gen_floor = options->gen_floor;
     memcpy(header->build, options->build, strnlen(options->build, sizeof(header->build) - 1));
@@ -249,4 +250,18 @@ bool btcf_section_find(const void *base, uint64_t size, const struct btcf_sectio
             return lies_inside(section, size) && has_shape(section, shape);
     }
     return false;
+}
+
+uint64_t btcf_section_place(struct btcf_section *section, uint64_t offset, const struct btcf_section_shape *shape,
+                            uint32_t count)
+{
+    uint64_t size = btcf_round_up(shape->prefix_size + (uint64_t)shape->stride * count, BTCF_SECTION_ALIGN);
+
+    *section = (struct btcf_section){.kind = shape->kind,
+                                     .version = BTCF_SECTION_VERSION,
+                                     .offset = offset,
+                                     .size = size,
+                                     .stride = shape->stride,
+                                     .count = count};
+    return btcf_round_up(offset + size, BTCF_PAGE_SIZE);
 }

@@ -8,6 +8,8 @@
 #include "shm/btcf_abi.h"
 #include "shm/reader.h"
 
+#define BTCF_SEED_SIZE 8 /* bytes of the instance that hashes are seeded with */
+
 /* A mapped file. Zeroed: none. */
 struct btcf_file {
     unsigned char *base;
@@ -35,11 +37,26 @@ int btcf_file_create(struct btcf_file *file, const char *path, uint64_t size, ui
 /* Unmaps and zeroes the struct. */
 void btcf_file_close(struct btcf_file *file);
 
+/* The 32 hex digits of the boot id as 16 bytes; zeros when the kernel does not say. */
+void btcf_boot_id(uint8_t boot_id[16]);
+
 /* To the next multiple of `step`. */
 static inline uint64_t btcf_round_up(uint64_t n, uint64_t step)
 {
     return (n + step - 1) / step * step;
 }
+
+/* The least power of two that is not below `n`; `n` is at most 2^31. */
+static inline uint32_t btcf_power_of_two_from(uint32_t n)
+{
+    uint32_t power = 1;
+
+    while (power < n)
+        power *= 2;
+    return power;
+}
+
+#define BTCF_PAGE_SIZE UINT64_C(4096)
 
 /* What a writer knows about its new file. */
 struct btcf_header_options {
@@ -47,6 +64,7 @@ struct btcf_header_options {
     const struct btcf_section *sections;
     uint32_t section_count;
     uint64_t fence, gen_floor;
+    const uint8_t *seed; /* the first eight bytes of the instance, where hashes are to go on; NULL: random */
 };
 
 /* Writes the header of a file that nobody else sees yet: everything but state LIVE. 0, or -1 with errno when the kernel
@@ -64,6 +82,10 @@ struct btcf_section_shape {
     uint32_t kind, stride;
     uint32_t prefix_size; /* bytes before the first entry */
 };
+
+/* Where a section of `count` entries lies when it begins at `offset`; returns where the next one may begin, on a page. */
+uint64_t btcf_section_place(struct btcf_section *section, uint64_t offset, const struct btcf_section_shape *shape,
+                            uint32_t count);
 
 /* Copies the entry of the section of this kind. False when there is none of a version that we know, or when it does
  * not lie inside the `size` bytes, or its entries have another stride or do not fit into it. */

@@ -31,14 +31,29 @@ struct btcf_take {
     uint64_t retry_ns;  /* until the same cost would be admitted; 0 when admitted. UINT64_MAX: never (cost > burst) */
 };
 
-/* Takes `cost` units at `now_ns` (CLOCK_MONOTONIC). `cost` 0 looks without taking. */
+/* Takes `cost` units at `now_ns` (CLOCK_MONOTONIC). `cost` 0 looks without taking: admitted then says whether one unit
+ * could be taken. A rate of period 0 admits everything; `remaining` is UINT64_MAX.
+ *
+ * Exactness: of the requests that were given times from a to b, units admitted are at most burst + (b - a) / T, whatever
+ * the order in which the processes came to their compare-and-swap and however old their times were by then. A time that
+ * is behind the clock (one kept for a turn of the event loop, say) therefore admits no more by its own clock, and by the
+ * real one at most what is earned while it is behind; a request that is refused by it is earned back before it says. */
 struct btcf_take btcf_rate_take(_Atomic uint64_t *tat_ns, const struct btcf_rate *rate, uint64_t now_ns,
                                 uint64_t cost);
 
+/* After a change of plan the word may lie further ahead than the new rate's burst reaches, and would refuse for as long
+ * as the old rate takes to earn it back. This lowers it to "all of burst taken": what was used up stays so, but is earned
+ * back at the new rate. True when it did. `clock_ns` is the clock as it is now and not a kept time: with one that is
+ * behind, it would give back what another worker has just taken. */
+bool btcf_rate_settle(_Atomic uint64_t *tat_ns, const struct btcf_rate *rate, uint64_t clock_ns);
+
 /* ---- quotas ---- */
 
-/* Units used in the current period (day or month number; what the word says of another period counts as 0). */
+/* Units used in the period of this number (of the day or month); what the word says of another period counts as 0. */
 uint64_t btcf_quota_used(const _Atomic uint64_t *word, enum btcf_period period, uint64_t number);
+/* Adds units, beginning at 0 when the word is of another period. What is added for the period right before the word's
+ * comes from a clock that is a moment behind, and is dropped: the quota that it belongs to is over. Stops counting far
+ * above any quota rather than to run into the number. */
 void btcf_quota_add(_Atomic uint64_t *word, enum btcf_period period, uint64_t number, uint64_t units);
 /* Number of the UTC day and month of a unix time, and the second at which the next one begins. */
 uint64_t btcf_period_number(enum btcf_period period, int64_t now_s);
@@ -57,7 +72,8 @@ struct btcf_take btcf_address_take(const struct btcf_edge *edge, uint64_t hash, 
 /* ---- third-party principals ---- */
 
 /* The entry of a principal, claimed when it has none. NULL when its set is full of others that were used within two days:
- * the caller then limits by address. `issuer` and `subject` are hashed whole, kept cut to BTCF_SUBJECT_MAX. */
+ * the caller then limits by address. `issuer` and `subject` are hashed whole, kept cut to BTCF_SUBJECT_MAX. A principal
+ * that takes over an entry begins with limits of its own; the usage counters go on, as they only grow. */
 struct btcf_pool_entry *btcf_pool_find(const struct btcf_edge *edge, const char *issuer, size_t issuer_len,
                                        const char *subject, size_t subject_len, int64_t now_s);
 
@@ -67,12 +83,13 @@ struct btcf_pool_entry *btcf_pool_find(const struct btcf_edge *edge, const char 
 struct btcf_use {
     int64_t now_s; /* unix time at the end of the answer */
     enum btcf_usage_class usage_class;
-    uint32_t status;
-    bool is_whole; /* 200 (or another 2xx) whose body was sent to its end */
+    uint32_t status; /* 0: the client was gone before there was one */
+    bool is_head;    /* asked for no body: counted as 304 is */
+    bool is_whole;   /* the body was sent to its end */
     uint64_t units, bytes, latency_us;
 };
 
-/* Adds it to the bank of its day. True when it was billed. */
+/* Adds it to the bank of its day. True when it was billed: 2xx, whole and no HEAD. */
 bool btcf_usage_count(struct btcf_usage_row *row, const struct btcf_use *use);
 
 #endif

@@ -314,7 +314,7 @@ static void test_edge_is_not_pub(void)
 {
     struct btcf_edge edge;
 
-    if (btcf_edge_open(&edge, fixture.dir, "test") == BTCF_ATTACH_OK) {
+    if (btcf_edge_open(&edge, &(struct btcf_edge_options){.dir = fixture.dir, .build = "test"}) == BTCF_ATTACH_OK) {
         btcf_edge_close(&edge);
         chmod(fixture.edge, 0640);
         if (rename(fixture.edge, fixture.pub) == 0)

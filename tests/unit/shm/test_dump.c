@@ -30,7 +30,7 @@ static int set_up(void **state)
         writer_event(writer, &event, NULL) < 0 || writer_go_live(writer) < 0)
         return -1;
     writer_close(&writer);
-    if (btcf_edge_open(&edge, fixture.dir, "test") != BTCF_ATTACH_OK)
+    if (btcf_edge_open(&edge, &(struct btcf_edge_options){.dir = fixture.dir, .build = "test"}) != BTCF_ATTACH_OK)
         return -1;
     btcf_count(&edge.metrics[3].requests[BTCF_ROUTE_FORECAST][btcf_status_index(304)], 41);
     btcf_count(&edge.metrics[4].requests[BTCF_ROUTE_FORECAST][btcf_status_index(304)], 1);

@@ -28,10 +28,15 @@ static int tear_down(void **state)
     return 0;
 }
 
+static enum btcf_attach open_in(struct btcf_edge *edge, const char *dir)
+{
+    return btcf_edge_open(edge, &(struct btcf_edge_options){.dir = dir, .build = "test"});
+}
+
 static struct btcf_edge open_edge(void)
 {
     struct btcf_edge edge = {0};
-    enum btcf_attach why = btcf_edge_open(&edge, fixture.dir, "test");
+    enum btcf_attach why = open_in(&edge, fixture.dir);
 
     if (why != BTCF_ATTACH_OK)
         fail_msg("%s", btcf_attach_text(why));
@@ -139,7 +144,7 @@ static void a_missing_directory_is_a_system_error(void **state)
     struct btcf_edge edge;
 
     (void)state;
-    assert_int_equal(btcf_edge_open(&edge, "/nonexistent/btcf", "test"), BTCF_ATTACH_SYSTEM);
+    assert_int_equal(open_in(&edge, "/nonexistent/btcf"), BTCF_ATTACH_SYSTEM);
 }
 
 static void what_cannot_be_made_leaves_nothing(void **state)
@@ -151,7 +156,7 @@ static void what_cannot_be_made_leaves_nothing(void **state)
     (void)state;
     memset(dir, 'd', sizeof(dir));
     dir[sizeof(dir) - 1] = '\0';
-    assert_int_equal(btcf_edge_open(&edge, dir, "test"), BTCF_ATTACH_SYSTEM);
+    assert_int_equal(open_in(&edge, dir), BTCF_ATTACH_SYSTEM);
     assert_int_equal(btcf_edge_open_readonly(&edge, dir), BTCF_ATTACH_SYSTEM);
 
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
@@ -159,7 +164,7 @@ static void what_cannot_be_made_leaves_nothing(void **state)
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 
-    enum btcf_attach why = btcf_edge_open(&edge, fixture.dir, "test");
+    enum btcf_attach why = open_in(&edge, fixture.dir);
 
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     assert_int_equal(why, BTCF_ATTACH_SYSTEM);
@@ -167,7 +172,7 @@ static void what_cannot_be_made_leaves_nothing(void **state)
 
     /* A directory under its name cannot be replaced by a rename. */
     assert_int_equal(mkdir(fixture.edge, 0700), 0);
-    assert_int_equal(btcf_edge_open(&edge, fixture.dir, "test"), BTCF_ATTACH_SYSTEM);
+    assert_int_equal(open_in(&edge, fixture.dir), BTCF_ATTACH_SYSTEM);
     assert_int_equal(shm_fixture_sweep(&fixture, false), 1);
     assert_int_equal(rmdir(fixture.edge), 0);
 }
