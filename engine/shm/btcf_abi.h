@@ -50,15 +50,16 @@ enum btcf_section_kind {
     BTCF_SECTION_KEY_INDEX = 6,
     BTCF_SECTION_KEY = 7, /* pub: API keys by number */
     BTCF_SECTION_ACCOUNT_INDEX = 8,
-    BTCF_SECTION_ACCOUNT = 9,  /* pub: accounts by number */
-    BTCF_SECTION_REVOKED = 10, /* pub: set of revoked sessions */
-    BTCF_SECTION_PLAN = 11,    /* pub: plans by number */
-    BTCF_SECTION_NETWORK = 12, /* pub: networks from which a key may be used */
-    BTCF_SECTION_METRIC = 16,  /* edge: one block of counters per process slot */
-    BTCF_SECTION_USAGE = 17,   /* edge: metering by row number (1.1, as all that follow) */
-    BTCF_SECTION_ADDR = 18,    /* edge: address limiter */
-    BTCF_SECTION_LIMIT = 19,   /* edge: limits and quotas by account number */
-    BTCF_SECTION_POOL = 20,    /* edge: principals of third-party issuers */
+    BTCF_SECTION_ACCOUNT = 9,        /* pub: accounts by number */
+    BTCF_SECTION_REVOKED = 10,       /* pub: set of revoked sessions */
+    BTCF_SECTION_PLAN = 11,          /* pub: plans by number */
+    BTCF_SECTION_NETWORK = 12,       /* pub: networks from which a key may be used */
+    BTCF_SECTION_REVOKED_UNTIL = 13, /* pub: for each word of REVOKED a uint32_t; the writer's business */
+    BTCF_SECTION_METRIC = 16,        /* edge: one block of counters per process slot */
+    BTCF_SECTION_USAGE = 17,         /* edge: metering by row number (1.1, as all that follow) */
+    BTCF_SECTION_ADDR = 18,          /* edge: address limiter */
+    BTCF_SECTION_LIMIT = 19,         /* edge: limits and quotas by account number */
+    BTCF_SECTION_POOL = 20,          /* edge: principals of third-party issuers */
 };
 
 /* Offsets and sizes are multiples of BTCF_SECTION_ALIGN; sections do not overlap. */
@@ -255,7 +256,9 @@ struct btcf_index_bucket {
 _Static_assert(sizeof(struct btcf_index_bucket) == 64, "index bucket");
 
 /* state of a key: expires_s << 32 | scopes << 16 | flags << 8 | check; expires_s 0: never. The check byte is the low
- * byte of the CRC-32C of the other seven (little-endian, check as 0). 0 as a whole: the entry is not published. */
+ * byte of the CRC-32C of the word's eight bytes (little-endian, check as 0). 0 as a whole: the entry is not published;
+ * no sealed word is 0. It is the only word of a key's entry that changes: who gets another account, row, id or other
+ * networks gets another entry, and the index word is turned to that. */
 #define BTCF_KEY_ENABLED UINT32_C(1) /* without it the key is refused exactly as one that never was */
 #define BTCF_KEY_TEST UINT32_C(2)    /* btcf_test_: answered from the sandbox */
 
@@ -264,9 +267,9 @@ struct btcf_key_entry {
     uint32_t account;                 /* number of the account's entry, and of its limit row in edge */
     uint32_t row;                     /* number of the key's usage row in edge */
     _Atomic uint64_t state;
-    uint64_t id;               /* the key's id in the database */
-    _Atomic uint32_t networks; /* number of its network slot + 1; 0: from anywhere */
-    uint32_t crc;              /* CRC-32C of digest, account, row, id (in this order) */
+    uint64_t id;       /* the key's id in the database */
+    uint32_t networks; /* number of its network slot + 1; 0: from anywhere */
+    uint32_t crc;      /* CRC-32C of the entry with state and crc as 0 */
 };
 _Static_assert(sizeof(struct btcf_key_entry) == 64, "key entry");
 
@@ -276,11 +279,11 @@ _Static_assert(sizeof(struct btcf_key_entry) == 64, "key entry");
 #define BTCF_ACCOUNT_ADMIN UINT32_C(2)   /* may hold the scope admin */
 
 struct btcf_account_entry {
-    uint8_t id[BTCF_ID_SIZE]; /* public id: `sub` of its tokens; all zeros: the entry is free */
+    uint8_t id[BTCF_ID_SIZE]; /* public id: `sub` of its tokens; never changes */
     _Atomic uint64_t state;
     _Atomic uint64_t blocked; /* quota used up as the database knows it: until_s << 8 | enum btcf_period; 0: no */
-    uint32_t row;             /* usage row for what is asked with tokens */
-    uint32_t crc;             /* CRC-32C of id and row */
+    uint32_t row;             /* usage row for what is asked with tokens; one word with crc, stored together */
+    uint32_t crc;             /* CRC-32C of the entry with state, blocked and crc as 0 */
     uint8_t reserved[24];
 };
 _Static_assert(sizeof(struct btcf_account_entry) == 64, "account entry");
@@ -288,7 +291,8 @@ _Static_assert(sizeof(struct btcf_account_entry) == 64, "account entry");
 enum btcf_period { BTCF_PERIOD_DAY = 1, BTCF_PERIOD_MONTH = 2 };
 
 /* Section REVOKED: buckets of which each word is the first eight bytes of a revoked session's id (0 taken as 1, GONE as
- * GONE + 1). Bucket = word >> 32, from there as in the index. A session leaves the set when its last token has expired. */
+ * GONE + 1). Bucket = word >> 32, from there as in the index. A session leaves the set when its last token has expired;
+ * section REVOKED_UNTIL says when (unix time), so that a later writer knows too. */
 
 #define BTCF_PLANS_MAX 64
 #define BTCF_PLAN_NAME_MAX 16
