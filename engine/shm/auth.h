@@ -76,12 +76,34 @@ enum btcf_read btcf_auth_plan_find(const struct btcf_auth *auth, const char *nam
 bool btcf_auth_network_allows(const struct btcf_auth *auth, uint32_t networks,
                               const uint8_t address[16]) BTCF_MUST_CHECK;
 
-/* Grows with every change of the gate, so that answers may be cached against it: one relaxed load. */
+/* Grows with every change of the gate, so that answers may be cached against it: one load, to be made before the look-ups
+ * that it is to vouch for. Compare it only within one attachment. */
 uint64_t btcf_auth_changes(const struct btcf_auth *auth);
 
 /* 32 hex digits of lower case to and from an id. False for anything else. */
 bool btcf_id_parse(const char *text, size_t len, uint8_t id[BTCF_ID_SIZE]) BTCF_MUST_CHECK;
 void btcf_id_render(const uint8_t id[BTCF_ID_SIZE], char text[2 * BTCF_ID_SIZE + 1]);
+
+/* ---- for the writer and the dump ---- */
+
+/* A state word with its check byte, which must be 0 on the way in. Never 0. */
+uint64_t btcf_auth_seal(uint64_t state);
+/* Checksums of private copies, as the ABI defines them. */
+uint32_t btcf_key_crc(const struct btcf_key_entry *entry);
+uint32_t btcf_account_crc(const struct btcf_account_entry *entry);
+uint32_t btcf_plan_crc(const struct btcf_plan *plan);
+uint32_t btcf_networks_crc(const struct btcf_networks *networks);
+/* The word that stands for a session in REVOKED. */
+uint64_t btcf_revoked_word(const uint8_t session[BTCF_ID_SIZE]);
+/* The key in the entry of that number, with its digest, whether or not the index leads there. */
+enum btcf_read btcf_auth_key_at(const struct btcf_auth *auth, uint32_t number, uint8_t digest[BTCF_DIGEST_SIZE],
+                                struct btcf_key *key) BTCF_MUST_CHECK;
+/* The number of the entry to which the index leads. */
+enum btcf_read btcf_auth_key_number(const struct btcf_auth *auth, const uint8_t digest[BTCF_DIGEST_SIZE],
+                                    uint32_t *number) BTCF_MUST_CHECK;
+/* A validated copy of a key's networks; `networks` as in struct btcf_key. */
+enum btcf_read btcf_auth_networks(const struct btcf_auth *auth, uint32_t networks,
+                                  struct btcf_networks *copy) BTCF_MUST_CHECK;
 
 /* ---- scopes ---- */
 

@@ -3,7 +3,7 @@
  * A publisher that starts makes a new file and never repairs an old one: it has no way to know which of the bytes that
  * a dead one left are good, other than those that the reader can check. So: lock out every other writer; allocate the
  * whole file under a temporary name, so that a full tmpfs is an error here and not a SIGBUS later; take over the events
- * of the old file; let the caller publish every document; and only then state LIVE and rename, so that the name pub.v1
+ * and the gate of the old file; let the caller publish every document; and only then state LIVE and rename, so that the name pub.v1
  * never stands for anything but a complete file. The mark on the old file comes last and is a courtesy: workers would
  * find the new one by its inode, a moment later.
  *
@@ -65,6 +65,7 @@ int writer_create(struct writer **result, const struct writer_options *options)
     if (make_file(writer, options) < 0)
         goto fail;
     inherit_events(writer, &old);
+    writer_gate_inherit(writer, &old);
     btcf_reader_close(&old);
     *result = writer;
     return 0;
@@ -139,7 +140,8 @@ enum { DOC, DIST, EVENT, BODY, PUB_SECTION_COUNT };
 
 /* Where everything will lie; the sizes that follow from the options go into the writer. */
 struct plan {
-    struct btcf_section sections[PUB_SECTION_COUNT];
+    struct btcf_section sections[PUB_SECTION_COUNT + GATE_SECTION_COUNT];
+    uint32_t section_count;
     uint64_t file_size;
 };
 
@@ -170,7 +172,17 @@ static int make_plan(struct plan *plan, struct writer *writer, const struct writ
     end = place(&plan->sections[DOC], end, &shapes[DOC], writer->slot_count);
     end = place(&plan->sections[DIST], end, &shapes[DIST], writer->dist_count_max);
     end = place(&plan->sections[EVENT], end, &shapes[EVENT], writer->event_count);
-    plan->file_size = place(&plan->sections[BODY], end, &shapes[BODY], (uint32_t)bodies_size);
+    end = place(&plan->sections[BODY], end, &shapes[BODY], (uint32_t)bodies_size);
+
+    struct gate_section gate[GATE_SECTION_COUNT];
+    int gate_count = writer_gate_layout(&options->auth, gate);
+
+    if (gate_count < 0)
+        return -1;
+    for (int i = 0; i < gate_count; i++)
+        end = place(&plan->sections[PUB_SECTION_COUNT + i], end, &gate[i].shape, gate[i].count);
+    plan->section_count = PUB_SECTION_COUNT + (uint32_t)gate_count;
+    plan->file_size = end;
     return 0;
 }
 
@@ -203,13 +215,15 @@ static int make_file(struct writer *writer, const struct writer_options *options
     const struct btcf_header_options header = {.magic = BTCF_PUB_MAGIC,
                                                .build = options->build,
                                                .sections = plan.sections,
-                                               .section_count = PUB_SECTION_COUNT,
+                                               .section_count = plan.section_count,
                                                .fence = options->fence,
                                                .gen_floor = writer->gen_floor};
 
     if (btcf_header_fill(&writer->file, &header) < 0)
         return err_set(E_STORE, "no random bytes for the file's identity: %s", strerror(errno));
     adopt_mapping(writer, plan.sections);
+    if (plan.section_count > PUB_SECTION_COUNT)
+        writer_gate_adopt(writer, plan.sections + PUB_SECTION_COUNT, &options->auth);
     return 0;
 }
 
@@ -256,7 +270,12 @@ static uint64_t highest_gen(const struct btcf_reader *old)
 static void open_old(struct writer *writer, struct btcf_reader *old)
 {
     memset(old, 0, sizeof(*old));
-    if (btcf_reader_open(old, writer->path) != BTCF_ATTACH_OK)
+
+    enum btcf_attach why = btcf_reader_open(old, writer->path);
+
+    if (why != BTCF_ATTACH_OK && why != BTCF_ATTACH_NO_FILE)
+        writer->gate.refusal = btcf_attach_text(why);
+    if (why != BTCF_ATTACH_OK)
         return;
     writer->gen_floor = highest_gen(old);
     writer->epoch = btcf_reader_epoch(old);

@@ -18,6 +18,11 @@
 
 struct writer;
 
+/* Capacities of the tables of the gate (auth_writer.h has what goes into them); all 0: the file has none. */
+struct writer_auth_options {
+    uint32_t keys, accounts, revoked, networks;
+};
+
 struct writer_options {
     const char *dir;        /* the tmpfs directory; must exist */
     const char *build;      /* version text for the header */
@@ -27,6 +32,7 @@ struct writer_options {
     uint32_t dist_count_max;
     uint64_t fence;
     int mode; /* file mode, 0640 */
+    struct writer_auth_options auth;
 };
 
 struct writer_body {
