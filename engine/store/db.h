@@ -32,8 +32,10 @@ bool db_is_open(const struct db *db);
 int db_set_timeout(struct db *db, int64_t timeout_ms) BTCF_MUST_CHECK;
 int64_t db_timeout_ms(const struct db *db);
 
-/* A parameter. Use the makers below; a call ends with DB_END. At most DB_PARAMS_MAX. */
+/* A parameter. Use the makers below; a call ends with DB_END. At most DB_PARAMS_MAX; an array holds at most
+ * DB_ARRAY_COUNT_MAX values. */
 #define DB_PARAMS_MAX 40
+#define DB_ARRAY_COUNT_MAX 16384
 enum db_param_kind {
     DB_PARAM_END,
     DB_PARAM_NULL,
@@ -42,6 +44,8 @@ enum db_param_kind {
     DB_PARAM_F64,
     DB_PARAM_BOOL,
     DB_PARAM_F64_ARRAY,
+    DB_PARAM_I64_ARRAY,
+    DB_PARAM_TEXT_ARRAY,
     DB_PARAM_BYTES
 };
 struct db_param {
@@ -58,6 +62,9 @@ struct db_param {
 #define DB_F64(value) ((struct db_param){.kind = DB_PARAM_F64, .f64 = (value)})
 #define DB_BOOL(value) ((struct db_param){.kind = DB_PARAM_BOOL, .i64 = (value)})
 #define DB_F64_ARRAY(values, n) ((struct db_param){.kind = DB_PARAM_F64_ARRAY, .ptr = (values), .count = (n)})
+#define DB_I64_ARRAY(values, n) ((struct db_param){.kind = DB_PARAM_I64_ARRAY, .ptr = (values), .count = (n)})
+/* Of const char *; NULL is SQL null. */
+#define DB_TEXT_ARRAY(texts, n) ((struct db_param){.kind = DB_PARAM_TEXT_ARRAY, .ptr = (texts), .count = (n)})
 #define DB_BYTES(bytes, n) ((struct db_param){.kind = DB_PARAM_BYTES, .ptr = (bytes), .count = (n)})
 
 /* Rows live as long as the arena that was passed. Column order is that of the query's text. */

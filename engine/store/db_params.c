@@ -7,19 +7,51 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ARRAY_COUNT_MAX 4096 /* elements of one float8[] parameter */
-#define BYTES_MAX (4 << 20)  /* one bytea parameter */
+#define BYTES_MAX (4 << 20) /* one bytea parameter */
 #define PARAM_TEXT_MAX (16 << 20)
 
 /* Types that parameters are declared with (pg_type.dat); 0 lets the server decide. */
-enum { OID_UNKNOWN = 0, OID_BOOL = 16, OID_BYTEA = 17, OID_INT8 = 20, OID_FLOAT8 = 701, OID_FLOAT8_ARRAY = 1022 };
+enum {
+    OID_UNKNOWN = 0,
+    OID_BOOL = 16,
+    OID_BYTEA = 17,
+    OID_INT8 = 20,
+    OID_FLOAT8 = 701,
+    OID_TEXT_ARRAY = 1009,
+    OID_INT8_ARRAY = 1016,
+    OID_FLOAT8_ARRAY = 1022,
+};
 
-static void add_f64_array(struct strbuf *buf, const double *values, size_t count)
+/* An element of an array in quotes, so that nothing in it separates or ends. */
+static void add_quoted(struct strbuf *buf, const char *text)
 {
-    assert(count <= ARRAY_COUNT_MAX);
+    if (text == NULL) {
+        strbuf_add_text(buf, "NULL");
+        return;
+    }
+    strbuf_add_char(buf, '"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            strbuf_add_char(buf, '\\');
+        strbuf_add_char(buf, *text);
+    }
+    strbuf_add_char(buf, '"');
+}
+
+static void add_array(struct strbuf *buf, const struct db_param *param)
+{
+    assert(param->count <= DB_ARRAY_COUNT_MAX);
     strbuf_add_char(buf, '{');
-    for (size_t i = 0; i < count; i++)
-        strbuf_printf(buf, "%s%.17g", i > 0 ? "," : "", values[i]);
+    for (size_t i = 0; i < param->count; i++) {
+        if (i > 0)
+            strbuf_add_char(buf, ',');
+        if (param->kind == DB_PARAM_F64_ARRAY)
+            strbuf_printf(buf, "%.17g", ((const double *)param->ptr)[i]);
+        else if (param->kind == DB_PARAM_I64_ARRAY)
+            strbuf_printf(buf, "%lld", (long long)((const int64_t *)param->ptr)[i]);
+        else
+            add_quoted(buf, ((const char *const *)param->ptr)[i]);
+    }
     strbuf_add_char(buf, '}');
 }
 
@@ -33,6 +65,26 @@ static void add_hex(struct strbuf *buf, const unsigned char *bytes, size_t len)
         strbuf_add_char(buf, digits[bytes[i] >> 4]);
         strbuf_add_char(buf, digits[bytes[i] & 15]);
     }
+}
+
+/* A parameter whose text needs room of its own. */
+static void read_long(struct db_params *params, int i, const struct db_param *param)
+{
+    static const Oid types[] = {[DB_PARAM_F64_ARRAY] = OID_FLOAT8_ARRAY,
+                                [DB_PARAM_I64_ARRAY] = OID_INT8_ARRAY,
+                                [DB_PARAM_TEXT_ARRAY] = OID_TEXT_ARRAY,
+                                [DB_PARAM_BYTES] = OID_BYTEA};
+    struct strbuf *text = &params->texts[i];
+
+    strbuf_init(text, PARAM_TEXT_MAX);
+    params->has_text[i] = true;
+    params->types[i] = types[param->kind];
+    if (param->kind == DB_PARAM_BYTES)
+        add_hex(text, param->ptr, param->count);
+    else
+        add_array(text, param);
+    assert(!strbuf_failed(text));
+    params->values[i] = text->ptr;
 }
 
 /* Reads one parameter into slot `i`. */
@@ -58,15 +110,10 @@ static void param_read(struct db_params *params, int i, const struct db_param *p
         snprintf(number, DB_NUMBER_SIZE, "%s", param->i64 != 0 ? "t" : "f");
         break;
     case DB_PARAM_F64_ARRAY:
+    case DB_PARAM_I64_ARRAY:
+    case DB_PARAM_TEXT_ARRAY:
     case DB_PARAM_BYTES:
-        params->has_text[i] = true;
-        strbuf_init(&params->texts[i], PARAM_TEXT_MAX);
-        params->types[i] = param->kind == DB_PARAM_BYTES ? OID_BYTEA : OID_FLOAT8_ARRAY;
-        if (param->kind == DB_PARAM_BYTES)
-            add_hex(&params->texts[i], param->ptr, param->count);
-        else
-            add_f64_array(&params->texts[i], param->ptr, param->count);
-        params->values[i] = params->texts[i].ptr;
+        read_long(params, i, param);
         break;
     case DB_PARAM_NULL:
     case DB_PARAM_END:

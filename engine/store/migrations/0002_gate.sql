@@ -72,6 +72,7 @@ CREATE TABLE account (
 CREATE TRIGGER account_changed BEFORE INSERT OR UPDATE ON account FOR EACH ROW EXECUTE FUNCTION mark_gate_change();
 CREATE INDEX account_change ON account (changed);
 CREATE INDEX account_plan ON account (plan);
+CREATE INDEX account_blocked ON account (blocked_until_s) WHERE blocked_until_s > 0;
 
 CREATE TABLE api_key (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -150,7 +151,7 @@ CREATE TABLE usage_other (
     latency_us    bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (account_id, day, key_id)
 );
--- The same for principals of third-party issuers: issuer, a blank, subject.
+-- The same for principals of third-party issuers: issuer, a blank, subject; what is not printable ASCII, and %, as %XX.
 CREATE TABLE usage_principal (
     principal   text NOT NULL,
     day         integer NOT NULL,
@@ -160,16 +161,43 @@ CREATE TABLE usage_principal (
     PRIMARY KEY (principal, day, class)
 );
 
--- What the meter has taken of each row of each edge file: written in the transaction that writes usage. owner guards
--- against a row that has been given away.
+-- Units by account and period, for quotas. number: of the UTC day or month since 1970-01.
+CREATE TABLE usage_total (
+    account_id  bigint NOT NULL,
+    period      text NOT NULL CHECK (period IN ('day', 'month')),
+    number      integer NOT NULL,
+    units       bigint NOT NULL,
+    PRIMARY KEY (account_id, period, number)
+);
+
+-- The files of counters that meters drain, and of each what has been taken. drain is a fencing number: raised, and compared
+-- with what the meter believes, in each transaction that writes usage.
+CREATE TABLE meter_file (
+    instance    text PRIMARY KEY,                     -- hex, of the edge file
+    drain       bigint NOT NULL DEFAULT 0,
+    drained_ms  bigint NOT NULL                       -- wall clock of the last transaction
+);
+-- Counters as they stood when usage was last written, modulo 2^64. No row: all are 0.
 CREATE TABLE meter_cursor (
-    instance    text NOT NULL,                        -- hex, of the edge file
+    instance    text NOT NULL REFERENCES meter_file ON DELETE CASCADE,
     kind        text NOT NULL CHECK (kind IN ('row', 'pool')),
     row         integer NOT NULL,
     bank        integer NOT NULL CHECK (bank IN (0, 1)),
-    owner       text NOT NULL,
-    counters    bigint[] NOT NULL,                    -- in the order of struct btcf_usage_bank, without day
     updated_ms  bigint NOT NULL,
+    billed_forecast bigint NOT NULL,
+    billed_market   bigint NOT NULL,
+    billed_stream   bigint NOT NULL,
+    billed_control  bigint NOT NULL,
+    units_forecast  bigint NOT NULL,
+    units_market    bigint NOT NULL,
+    units_stream    bigint NOT NULL,
+    units_control   bigint NOT NULL,
+    not_modified    bigint NOT NULL,
+    client_errors   bigint NOT NULL,
+    server_errors   bigint NOT NULL,
+    limited         bigint NOT NULL,
+    bytes           bigint NOT NULL,
+    latency_us      bigint NOT NULL,
     PRIMARY KEY (instance, kind, row, bank)
 );
 
