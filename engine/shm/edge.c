@@ -40,6 +40,32 @@ static const char *const route_names[BTCF_METRIC_ROUTES] = {
     [BTCF_ROUTE_CONTROL] = "control",   [BTCF_ROUTE_OTHER] = "other",
 };
 
+static const char *const auth_names[BTCF_METRIC_AUTHS] = {
+    [BTCF_AUTH_OFF] = "off",
+    [BTCF_AUTH_GUEST] = "guest",
+    [BTCF_AUTH_KEY] = "key",
+    [BTCF_AUTH_TOKEN] = "token",
+    [BTCF_AUTH_TICKET] = "ticket",
+    [BTCF_AUTH_MISSING] = "missing",
+    [BTCF_AUTH_MALFORMED] = "malformed",
+    [BTCF_AUTH_UNKNOWN] = "unknown",
+    [BTCF_AUTH_EXPIRED] = "expired",
+    [BTCF_AUTH_REVOKED] = "revoked",
+    [BTCF_AUTH_BAD_TOKEN] = "bad-token",
+    [BTCF_AUTH_TWO] = "two",
+    [BTCF_AUTH_NETWORK] = "network",
+    [BTCF_AUTH_SCOPE] = "scope",
+    [BTCF_AUTH_UNAVAILABLE] = "unavailable",
+    [BTCF_AUTH_UNAVAILABLE + 1] = "other",
+};
+
+static const char *const limit_names[BTCF_METRIC_LIMITS] = {
+    [BTCF_LIMIT_OFF] = "off",           [BTCF_LIMIT_PASSED] = "passed",
+    [BTCF_LIMIT_REJECTED] = "rejected", [BTCF_LIMIT_DRY_RUN] = "dry-run",
+    [BTCF_LIMIT_QUOTA] = "quota",       [BTCF_LIMIT_QUOTA_DRY_RUN] = "quota-dry-run",
+    [BTCF_LIMIT_ADDRESS] = "address",   [BTCF_LIMIT_ADDRESS_DRY_RUN] = "address-dry-run",
+};
+
 /* What is found under a name in the directory, and how it is to be mapped. */
 static enum btcf_attach open_existing(struct btcf_edge *edge, const char *path, bool is_writable)
 {
@@ -214,4 +240,14 @@ uint32_t btcf_status_index(uint32_t status)
 const char *btcf_route_name(enum btcf_route route)
 {
     return (unsigned)route < BTCF_METRIC_ROUTES ? route_names[route] : "other";
+}
+
+const char *btcf_auth_name(enum btcf_auth_outcome outcome)
+{
+    return (unsigned)outcome < BTCF_METRIC_AUTHS ? auth_names[outcome] : "other";
+}
+
+const char *btcf_limit_name(enum btcf_limit_outcome outcome)
+{
+    return (unsigned)outcome < BTCF_METRIC_LIMITS ? limit_names[outcome] : "other";
 }

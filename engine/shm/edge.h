@@ -65,6 +65,9 @@ extern const uint32_t btcf_latency_bounds_us[BTCF_METRIC_BUCKETS];
 extern const uint16_t btcf_status_codes[BTCF_METRIC_STATUSES];
 uint32_t btcf_status_index(uint32_t status);
 const char *btcf_route_name(enum btcf_route route);
+/* Labels of the metrics, and $btcf_auth and $btcf_limit_status. */
+const char *btcf_auth_name(enum btcf_auth_outcome outcome);
+const char *btcf_limit_name(enum btcf_limit_outcome outcome);
 
 /* +n by the block's only writer: no lock prefix. Reads by others are atomic per counter. */
 static inline void btcf_count(_Atomic uint64_t *counter, uint64_t n)

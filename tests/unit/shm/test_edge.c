@@ -201,6 +201,14 @@ static void latency_bounds_ascend_to_infinity_and_routes_have_names(void **state
         assert_non_null(btcf_route_name((enum btcf_route)i));
     assert_string_equal(btcf_route_name(BTCF_ROUTE_FORECAST), "forecast");
     assert_string_equal(btcf_route_name((enum btcf_route)99), "other");
+    for (int i = 0; i < BTCF_METRIC_AUTHS; i++)
+        assert_non_null(btcf_auth_name((enum btcf_auth_outcome)i));
+    assert_string_equal(btcf_auth_name(BTCF_AUTH_BAD_TOKEN), "bad-token");
+    assert_string_equal(btcf_auth_name((enum btcf_auth_outcome)99), "other");
+    for (int i = 0; i < BTCF_METRIC_LIMITS; i++)
+        assert_non_null(btcf_limit_name((enum btcf_limit_outcome)i));
+    assert_string_equal(btcf_limit_name(BTCF_LIMIT_QUOTA_DRY_RUN), "quota-dry-run");
+    assert_string_equal(btcf_limit_name((enum btcf_limit_outcome)99), "other");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
