@@ -12,7 +12,7 @@
 
 static void announce(const struct window *window, const struct announced *last, struct writer *writer);
 static void announce_forecasts(const struct window *window, struct writer *writer, struct strbuf *data);
-static void ring(struct writer *writer, enum btcf_event_type type, int64_t market_ms, struct strbuf *data);
+static void ring(struct writer *writer, struct writer_event event, struct strbuf *data);
 static int64_t newest_open_time(const struct candles_view *candles);
 
 void events_announce(const struct window *window, struct announced *announced, struct writer *writer)
@@ -39,19 +39,24 @@ static void announce(const struct window *window, const struct announced *last, 
         int64_t open_time = newest_open_time(&window->candles[i]);
         if (open_time <= last->candle_open_time[i])
             continue;
+        int64_t interval_s = window->candles[i].interval_s;
         doc_candle_event_render(window->feed, &window->candles[i], &data);
-        ring(writer, BTCF_EVENT_CANDLE, open_time + window->candles[i].interval_s * MS_PER_S, &data);
+        ring(writer,
+             (struct writer_event){.type = BTCF_EVENT_CANDLE,
+                                   .subject_s = (uint32_t)interval_s,
+                                   .market_ms = open_time + interval_s * MS_PER_S},
+             &data);
     }
     if (window->price.at > last->price_at) {
         doc_price_event_render(window->feed, &window->price, &data);
-        ring(writer, BTCF_EVENT_PRICE, window->price.at, &data);
+        ring(writer, (struct writer_event){.type = BTCF_EVENT_PRICE, .market_ms = window->price.at}, &data);
     }
     if (window->batch.id != last->batch_id)
         announce_forecasts(window, writer, &data);
     struct status_page status = window_status(window);
     if (strcmp(status_word(&status), last->status) != 0 || strcmp(window->feed->state, last->feed_state) != 0) {
         doc_status_event_render(&status, &data);
-        ring(writer, BTCF_EVENT_STATUS, status.newest_candle_at, &data);
+        ring(writer, (struct writer_event){.type = BTCF_EVENT_STATUS, .market_ms = status.newest_candle_at}, &data);
     }
     strbuf_release(&data);
 }
@@ -63,17 +68,23 @@ static void announce_forecasts(const struct window *window, struct writer *write
         if (!window_forecast(window, horizons[i].seconds, &page))
             continue;
         doc_forecast_event_render(&page, data);
-        ring(writer, BTCF_EVENT_FORECAST, window->batch.issued_at, data);
+        ring(writer,
+             (struct writer_event){.type = BTCF_EVENT_FORECAST,
+                                   .subject_s = (uint32_t)horizons[i].seconds,
+                                   .market_ms = window->batch.issued_at},
+             data);
     }
 }
 
 /* Writes the event and empties the buffer. */
-static void ring(struct writer *writer, enum btcf_event_type type, int64_t market_ms, struct strbuf *data)
+static void ring(struct writer *writer, struct writer_event event, struct strbuf *data)
 {
-    struct writer_event event = {
-        .type = type, .wall_ms = clock_wall_ms(), .market_ms = market_ms, .data = data->ptr, .len = data->len};
+    event.wall_ms = clock_wall_ms();
+    event.data = data->ptr;
+    event.len = data->len;
     if (strbuf_failed(data))
-        log_error("publish.event_too_long", "an event of type %d is longer than %d bytes", type, BTCF_EVENT_DATA_MAX);
+        log_error("publish.event_too_long", "an event of type %d is longer than %d bytes", event.type,
+                  BTCF_EVENT_DATA_MAX);
     else if (writer_event(writer, &event, NULL) < 0)
         log_failure("publish.failed", "an event");
     strbuf_reset(data);

@@ -209,8 +209,9 @@ struct btcf_event_slot {
     int64_t wall_ms;
     int64_t market_ms;
     uint32_t type, data_len;
-    uint32_t crc; /* CRC-32C of the first 48 bytes with this field 0, and of data_len bytes of data */
-    uint32_t reserved[3];
+    uint32_t crc;       /* CRC-32C of the first 48 bytes with this field 0, and of data_len bytes of data */
+    uint32_t subject_s; /* which candle or forecast: its interval or horizon; 0: none. Since minor 1 */
+    uint32_t reserved[2];
     char data[BTCF_EVENT_DATA_MAX];
 };
 _Static_assert(sizeof(struct btcf_event_slot) == 1024, "event slot");
@@ -431,7 +432,7 @@ struct btcf_limit_row {
     _Atomic uint64_t day;     /* used units of the quota: day since 1970 << 40 | units */
     _Atomic uint64_t month;   /* month since 1970-01 << 48 | units */
     _Atomic uint64_t limited; /* requests refused; only grows */
-    _Atomic uint64_t streams; /* open ones */
+    _Atomic uint64_t streams; /* open ones, counted as shm/claim.h says */
     uint64_t reserved[3];
 };
 _Static_assert(sizeof(struct btcf_limit_row) == 64, "limit row");

@@ -389,6 +389,21 @@ uint64_t btcf_reader_event_head(const struct btcf_reader *reader)
     return atomic_load_explicit(&reader->ring->head_id, memory_order_acquire);
 }
 
+uint64_t btcf_reader_event_oldest(const struct btcf_reader *reader)
+{
+    uint64_t head = btcf_reader_event_head(reader);
+
+    if (head == 0)
+        return 1;
+
+    uint64_t oldest = head >= reader->event_count ? head - reader->event_count + 1 : 1;
+    uint64_t first = reader->ring->first_id;
+
+    if (first > oldest)
+        oldest = first;
+    return oldest <= head ? oldest : head + 1;
+}
+
 uint32_t btcf_event_crc(const struct btcf_event_slot *event)
 {
     unsigned char head[EVENT_HEAD_SIZE];

@@ -127,6 +127,8 @@ enum btcf_read btcf_reader_dist_at(struct btcf_reader *reader, uint32_t i,
 
 /* Id of the newest event, 0 when there is none. */
 uint64_t btcf_reader_event_head(const struct btcf_reader *reader);
+/* Id of the oldest event that may still be there; head + 1 when there is none. */
+uint64_t btcf_reader_event_oldest(const struct btcf_reader *reader);
 /* ABSENT when the ring has moved past it or it does not exist yet. data is not NUL-terminated. */
 enum btcf_read btcf_reader_event(struct btcf_reader *reader, uint64_t id,
                                  struct btcf_event_slot *event) BTCF_MUST_CHECK;

@@ -254,6 +254,7 @@ int writer_event(struct writer *writer, const struct writer_event *event, uint64
                                    .wall_ms = event->wall_ms,
                                    .market_ms = event->market_ms,
                                    .type = (uint32_t)event->type,
+                                   .subject_s = event->subject_s,
                                    .data_len = (uint32_t)event->len};
 
     if (event->len > BTCF_EVENT_DATA_MAX)

@@ -70,6 +70,7 @@ struct writer_event {
     int64_t wall_ms, market_ms;
     const char *data;
     size_t len;
+    uint32_t subject_s; /* interval of a candle, horizon of a forecast; else 0 */
 };
 
 /* Appends an event; returns its id through *id (may be NULL). E_LIMIT when data is longer than BTCF_EVENT_DATA_MAX. */

@@ -36,7 +36,7 @@ static void fill(struct writer *writer)
 {
     struct writer_doc doc = shm_doc("/v1/forecasts/1d", "{\"stale\":false}", "{\"stale\":true}");
     struct btcf_dist_curve curve = {.level_count = 25, .horizon_s = 86400};
-    struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, "{\"price\":1}", 11};
+    struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, "{\"price\":1}", 11, 0};
     int failed = 0;
 
     doc.fresh_gz = doc.stale_gz = shm_text("zipped");

@@ -50,7 +50,7 @@ static void make_good_file(void)
 {
     const struct writer_options options = shm_options(&fixture);
     struct writer_doc doc = shm_doc("/v1/forecasts/1d", "fresh", "stale");
-    struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, "event", 5};
+    struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, "event", 5, 0};
     struct btcf_dist_curve curve = {.level_count = 2};
     struct writer *writer;
 

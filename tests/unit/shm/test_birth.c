@@ -220,7 +220,7 @@ static void curve_generations_epoch_and_heartbeat_go_on(void **state)
 
 static void add_event(struct writer *writer, const char *text, uint64_t expected_id)
 {
-    struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, text, strlen(text)};
+    struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, text, strlen(text), 0};
     uint64_t id = 0;
 
     assert_int_equal(writer_event(writer, &event, &id), 0);
@@ -244,6 +244,7 @@ static void the_ring_and_its_ids_go_on(void **state)
     reader = attach();
     assert_int_equal(btcf_reader_event_head(&reader), 6);
     assert_int_equal(reader.ring->first_id, 3);
+    assert_int_equal(btcf_reader_event_oldest(&reader), 3);
     assert_int_equal(btcf_reader_event(&reader, 2, &event), BTCF_READ_ABSENT);
     for (uint64_t id = 3; id <= 6; id++) {
         assert_int_equal(btcf_reader_event(&reader, id, &event), BTCF_READ_OK);

@@ -20,7 +20,7 @@ static int set_up(void **state)
     struct writer_options options;
     struct writer *writer;
     struct writer_doc doc = shm_doc("/v1/forecasts/1d", "fresh", "stale");
-    struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, "{\"price\":1}", 11};
+    struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, "{\"price\":1}", 11, 0};
     struct btcf_edge edge;
 
     (void)state;

@@ -24,7 +24,7 @@ static int set_up(void **state)
     struct writer *writer;
     struct writer_doc doc = shm_doc("/a", "fresh", "stale");
     struct btcf_dist_curve curve = {.level_count = 2};
-    struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, "event", 5};
+    struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, "event", 5, 0};
 
     (void)state;
     shm_fixture_init(&fixture);

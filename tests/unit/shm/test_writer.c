@@ -247,13 +247,15 @@ static void the_ring_holds_the_newest_events(void **state)
 
     (void)state;
     assert_int_equal(btcf_reader_event_head(&reader), 0);
+    assert_int_equal(btcf_reader_event_oldest(&reader), 1);
     assert_int_equal(btcf_reader_event(&reader, 0, &event), BTCF_READ_ABSENT);
     for (int i = 1; i <= 10; i++) {
-        struct writer_event next = {BTCF_EVENT_CANDLE, i, -i, "0123456789", (size_t)i};
+        struct writer_event next = {BTCF_EVENT_CANDLE, i, -i, "0123456789", (size_t)i, 60};
 
         assert_int_equal(writer_event(writer, &next, NULL), 0);
     }
     assert_int_equal(btcf_reader_event_head(&reader), 10);
+    assert_int_equal(btcf_reader_event_oldest(&reader), 7);
     for (uint64_t id = 0; id <= 11; id++) {
         enum btcf_read outcome = btcf_reader_event(&reader, id, &event);
 
@@ -265,6 +267,7 @@ static void the_ring_holds_the_newest_events(void **state)
         assert_int_equal(event.wall_ms, id);
         assert_int_equal(event.market_ms, -(int64_t)id);
         assert_int_equal(event.type, BTCF_EVENT_CANDLE);
+        assert_int_equal(event.subject_s, 60);
         assert_int_equal(memcmp(event.data, "0123456789", id), 0);
     }
 }
@@ -272,7 +275,7 @@ static void the_ring_holds_the_newest_events(void **state)
 static void events_have_at_most_976_bytes(void **state)
 {
     char data[BTCF_EVENT_DATA_MAX + 1] = {1, 2, 3};
-    struct writer_event event = {BTCF_EVENT_PRICE, 1, 1, data, sizeof(data)};
+    struct writer_event event = {BTCF_EVENT_PRICE, 1, 1, data, sizeof(data), 0};
     struct btcf_event_slot copy;
 
     (void)state;
