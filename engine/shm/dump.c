@@ -37,7 +37,7 @@ static const char *const section_names[] = {
     [BTCF_SECTION_PLAN] = "PLAN",       [BTCF_SECTION_NETWORK] = "NETWORK",
     [BTCF_SECTION_METRIC] = "METRIC",   [BTCF_SECTION_USAGE] = "USAGE",
     [BTCF_SECTION_ADDR] = "ADDR",       [BTCF_SECTION_LIMIT] = "LIMIT",
-    [BTCF_SECTION_POOL] = "POOL",
+    [BTCF_SECTION_POOL] = "POOL",       [BTCF_SECTION_REVOKED_UNTIL] = "REVOKED_UNTIL",
 };
 static const char *const state_names[] = {"building", "live", "retired"};
 static const char *const class_names[] = {"?", "forecast", "market", "status", "static", "internal"};
@@ -96,7 +96,7 @@ static void dump_header(struct dump *dump, const struct btcf_file *file)
     for (uint32_t i = 0; i < header.section_count && i < BTCF_SECTIONS_MAX; i++) {
         const struct btcf_section *section = &header.sections[i];
 
-        fprintf(dump->out, "  section    %-6s v%u  at %-10" PRIu64 " size %-10" PRIu64 " %u x %u bytes\n",
+        fprintf(dump->out, "  section    %-13s v%u  at %-10" PRIu64 " size %-10" PRIu64 " %u x %u bytes\n",
                 NAME_OF(section_names, section->kind), section->version, section->offset, section->size,
                 section->count, section->stride);
     }

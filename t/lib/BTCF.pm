@@ -10,6 +10,20 @@ package BTCF;
 #     is($res->{status}, 304);
 #     finish();                                              # stops all, looks into the logs, done_testing
 #
+# The gate, before the file is live and after it; what is said again changes nothing, what is said otherwise changes that:
+#
+#     $seg->plans;                                           # the six that are shipped (guest free premium ... admin)
+#     $seg->plan('small', rate => 5, burst => 10, scopes => ['read'], quota_day => 100, streams => 2);
+#     my $id = $seg->account(7, plan => 'small');            # number of the account; returns its public id (`sub`)
+#     $seg->account(7, plan => 'premium', enabled => 0);     # also admin, valid_after, blocked_until, blocked_period, row
+#     my $key = $seg->key(account => 7, scopes => ['read']); # returns the key as it is sent in X-API-Key
+#     $seg->key(text => $key, account => 7, enabled => 0);   # again, with `text`; also test => 1, expires, networks, row
+#     $seg->revoke($session_id, $until);                     # 32 hex digits; unix time of its last token, default: late
+#
+# Fields that are left out take their defaults each time (a key: enabled, all scopes but admin, from anywhere, never
+# expires). Rows in edge are given out from 1 on, one for each account and key; numbers of accounts are the test's choice.
+# segment(create => {gate => JSON::PP::false}) makes a file without a gate; keys, accounts, revoked, networks: capacities.
+#
 # finish() fails the test on any [alert], [crit] or [emerg] line that the test did not announce with expect_log(), and
 # on any sanitizer report. Nothing here sleeps for a fixed time and hopes: wait_for() polls a condition to a deadline.
 #
@@ -19,7 +33,9 @@ package BTCF;
 use strict;
 use warnings;
 
+use Compress::Zlib ();
 use Cwd qw(abs_path);
+use Digest::MD5 ();
 use Exporter qw(import);
 use File::Basename qw(dirname);
 use File::Temp qw(tempdir);
@@ -136,6 +152,85 @@ sub do {
 sub doc { my ($self, $key, %fields) = @_; $self->do({do => 'doc', key => $key, %fields}) }
 sub live { $_[0]->do({do => 'live'}) }
 sub beat { $_[0]->do({do => 'beat'}) }
+
+# ---- the gate
+
+my @ALL_SCOPES = qw(read stream history account.read account.write jobs webhooks);
+my %SHIPPED = (    # as in engine/store/migrations/0002_gate.sql
+    guest => [0, rate => 1, burst => 30, streams => 1, scopes => [qw(read stream)]],
+    free => [1, rate => 2, burst => 60, streams => 2, quota_day => 5000, quota_month => 100_000,
+        scopes => [qw(read stream account.read account.write)]],
+    premium => [2, rate => 20, burst => 200, streams => 5, quota_day => 50_000, quota_month => 1_000_000,
+        scopes => [qw(read stream history account.read account.write webhooks)]],
+    professional => [3, rate => 100, burst => 1000, streams => 20, quota_day => 500_000, quota_month => 10_000_000,
+        scopes => \@ALL_SCOPES],
+    enterprise => [4, rate => 1000, burst => 5000, streams => 500, scopes => \@ALL_SCOPES],
+    admin => [5, rate => 0, burst => 1000, streams => 500, scopes => [@ALL_SCOPES, 'admin']],
+);
+
+sub plans { my ($self) = @_; $self->plan($_) for sort keys %SHIPPED }
+
+sub plan_number {
+    my ($self, $name) = @_;
+    return $SHIPPED{$name}[0] if $SHIPPED{$name};
+    $self->{plan_numbers}{$name} = 8 + keys %{$self->{plan_numbers}} if !defined $self->{plan_numbers}{$name};
+    return $self->{plan_numbers}{$name};
+}
+
+# The shipped plan of that name with other fields, or a new one, without a limit where none is given.
+sub plan {
+    my ($self, $name, %fields) = @_;
+    my (undef, %shipped) = @{$SHIPPED{$name} || [undef, burst => 1000, streams => 10, scopes => \@ALL_SCOPES]};
+    $self->do({do => 'plan', name => $name, number => $self->plan_number($name), %shipped, %fields});
+}
+
+sub unplan { my ($self, $name) = @_; $self->do({do => 'unplan', number => $self->plan_number($name)}) }
+
+sub row_of {
+    my ($self, $owner) = @_;
+    return $self->{rows}{$owner} ||= 1 + keys %{$self->{rows}};
+}
+
+sub truth { return $_[0] ? JSON::PP::true() : JSON::PP::false() }
+
+sub account {
+    my ($self, $number, %fields) = @_;
+    my %words = (id => Digest::MD5::md5_hex("account $number"), row => $self->row_of("account $number"), enabled => 1,
+        admin => 0, plan => 'premium', %fields);
+    $words{$_} = truth($words{$_}) for qw(enabled admin);
+    $self->do({do => 'account', number => $number, %words, plan => $self->plan_number($words{plan})});
+    return $words{id};
+}
+
+my @BASE62 = (0 .. 9, 'A' .. 'Z', 'a' .. 'z');
+
+# A key with a right checksum (engine/crypto/api_key.h), not so random as a real one.
+sub make_key {
+    my ($is_test) = @_;
+    my $draw = sub { join '', map { $BASE62[rand @BASE62] } 1 .. $_[0] };
+    my $text = ($is_test ? 'btcf_test_' : 'btcf_live_') . $draw->(12) . '_' . $draw->(43);
+    my ($crc, $check) = (Compress::Zlib::crc32($text), '');
+    for (1 .. 6) {
+        $check = $BASE62[$crc % 62] . $check;
+        $crc = int($crc / 62);
+    }
+    return $text . $check;
+}
+
+sub key {
+    my ($self, %fields) = @_;
+    my $text = delete $fields{text} || make_key($fields{test});
+    delete $fields{test};
+    my $id = $self->{key_ids}{$text} ||= 1 + keys %{$self->{key_ids}};
+    my %words = (id => $id, row => $self->row_of("key $id"), enabled => 1, scopes => \@ALL_SCOPES, %fields);
+    $self->do({do => 'key', text => $text, %words, enabled => truth($words{enabled})});
+    return $text;
+}
+
+sub revoke {
+    my ($self, $session, $until) = @_;
+    $self->do({do => 'revoke', session => $session, defined $until ? (until => $until) : ()});
+}
 
 # As an engine that crashes: no word to anybody.
 sub kill {

@@ -9,10 +9,22 @@
  *                                                         "stale_in", "expires_in", "published_in": ms from now
  *     {"do":"churn","key":"/v1/price","from":1,"count":1000,"bytes":2000}
  *                                                         versions whose body is one number over and over
+ *     {"do":"plan","number":1,"name":"free","rate":2,"burst":60,"scopes":["read"]}
+ *                                                         also "streams", "quota_day", "quota_month"; rate 0: no limit
+ *     {"do":"account","number":1,"id":"<32 hex digits>","row":1,"plan":1}
+ *                                                         also "enabled":false, "admin":true, "valid_after",
+ *                                                         "blocked_until" (unix seconds), "blocked_period":"month"
+ *     {"do":"key","text":"btcf_live_...","id":1,"account":1,"row":2,"scopes":["read"]}
+ *                                                         also "enabled":false, "expires", "networks":["10.0.0.0/8"]
+ *     {"do":"revoke","session":"<32 hex digits>","until":1800000000} {"do":"forget","now":1800000001}
+ *     {"do":"unplan","number":1}
+ *                                                         the gate; "create" takes "keys", "accounts", "revoked",
+ *                                                         "networks": capacities; "gate":false leaves it out
  *     {"do":"live"} {"do":"beat"} {"do":"retire","key":"/v1/price"} {"do":"health","bits":1} {"do":"close"}
  *
  * It ends at the end of its input, and leaves the file in place, as a killed engine would.
  */
+#include <arpa/inet.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +32,8 @@
 
 #include "core/clock.h"
 #include "core/err.h"
+#include "crypto/api_key.h"
+#include "shm/auth_writer.h"
 #include "shm/writer.h"
 
 #define LINE_BYTES_MAX (1 << 20)
@@ -41,6 +55,11 @@ static const struct word types[] = {
     {"json", BTCF_TYPE_JSON},
     {"html", BTCF_TYPE_HTML},
     {"text", BTCF_TYPE_TEXT},
+    {NULL, 0},
+};
+static const struct word periods[] = {
+    {"day", BTCF_PERIOD_DAY},
+    {"month", BTCF_PERIOD_MONTH},
     {NULL, 0},
 };
 
@@ -96,7 +115,7 @@ static struct writer_body gzip_of(struct writer_body body, unsigned char *out)
 
 static int do_create(const json_t *command)
 {
-    const struct writer_options options = {
+    struct writer_options options = {
         .dir = text_of(command, "dir"),
         .build = "test",
         .doc_count_max = 64,
@@ -104,8 +123,14 @@ static int do_create(const json_t *command)
         .event_count = 16,
         .dist_count_max = 8,
         .mode = 0644, /* the workers of a test may be another user */
+        .auth = {.keys = (uint32_t)number_of(command, "keys", 4096),
+                 .accounts = (uint32_t)number_of(command, "accounts", 1024),
+                 .revoked = (uint32_t)number_of(command, "revoked", 1024),
+                 .networks = (uint32_t)number_of(command, "networks", 64)},
     };
 
+    if (json_is_false(json_object_get(command, "gate")))
+        options.auth = (struct writer_auth_options){0};
     return writer_create(&writer, &options);
 }
 
@@ -163,6 +188,153 @@ static int do_churn(const json_t *command)
     return 0;
 }
 
+/* ---- the gate ---------------------------------------------------------------------------------------------------- */
+
+static int scopes_of(const json_t *command, uint16_t *bits)
+{
+    const json_t *name;
+    size_t i;
+
+    *bits = 0;
+    json_array_foreach(json_object_get(command, "scopes"), i, name)
+    {
+        uint32_t bit = json_is_string(name) ? btcf_scope_bit(json_string_value(name), json_string_length(name)) : 0;
+
+        if (bit == 0)
+            return err_set(E_INPUT, "no such scope: %s", json_is_string(name) ? json_string_value(name) : "?");
+        *bits = (uint16_t)(*bits | bit);
+    }
+    return 0;
+}
+
+static int id_of(const json_t *command, const char *name, uint8_t id[BTCF_ID_SIZE])
+{
+    const char *text = text_of(command, name);
+
+    return btcf_id_parse(text, strlen(text), id) ? 0 : err_set(E_INPUT, "%s is no %s", text, name);
+}
+
+static int do_plan(const json_t *command)
+{
+    double rate = json_number_value(json_object_get(command, "rate"));
+    struct btcf_plan plan = {
+        .number = (uint16_t)number_of(command, "number", 0),
+        .period_ns = rate > 0 ? (uint64_t)(1e9 / rate) : 0,
+        .burst = (uint32_t)number_of(command, "burst", 1),
+        .streams_max = (uint32_t)number_of(command, "streams", 0),
+        .quota_day = (uint64_t)number_of(command, "quota_day", 0),
+        .quota_month = (uint64_t)number_of(command, "quota_month", 0),
+    };
+
+    (void)snprintf(plan.name, sizeof(plan.name), "%s", text_of(command, "name"));
+    if (scopes_of(command, &plan.scopes) < 0)
+        return -1;
+    return writer_put_plan(writer, &plan);
+}
+
+static int do_unplan(const json_t *command)
+{
+    return writer_remove_plan(writer, (uint32_t)number_of(command, "number", 0));
+}
+
+static int do_account(const json_t *command)
+{
+    struct btcf_account account = {
+        .number = (uint32_t)number_of(command, "number", 0),
+        .row = (uint32_t)number_of(command, "row", 0),
+        .plan = (uint32_t)number_of(command, "plan", 0),
+        .tokens_valid_after_s = number_of(command, "valid_after", 0),
+        .blocked_until_s = number_of(command, "blocked_until", 0),
+    };
+    int period;
+
+    if (!json_is_false(json_object_get(command, "enabled")))
+        account.flags |= BTCF_ACCOUNT_ENABLED;
+    if (json_is_true(json_object_get(command, "admin")))
+        account.flags |= BTCF_ACCOUNT_ADMIN;
+    if (id_of(command, "id", account.id) < 0 || word_of(command, "blocked_period", periods, &period) < 0)
+        return -1;
+    account.blocked_period = (enum btcf_period)period;
+    return writer_put_account(writer, &account);
+}
+
+/* "10.0.0.0/8", "2001:db8::/32", or an address alone. */
+static int parse_network(const char *text, struct btcf_network *network)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char address[INET6_ADDRSTRLEN];
+    unsigned bits = 0;
+    int fields = sscanf(text, "%45[^/]/%u", address, &bits);
+
+    if (inet_pton(AF_INET, address, network->address + sizeof(mapped)) == 1) {
+        memcpy(network->address, mapped, sizeof(mapped));
+        network->bits = (uint8_t)(96 + (fields == 2 ? bits : 32));
+        return 0;
+    }
+    if (inet_pton(AF_INET6, address, network->address) != 1)
+        return err_set(E_INPUT, "%s is no network", text);
+    network->bits = (uint8_t)(fields == 2 ? bits : 128);
+    return 0;
+}
+
+static int networks_of(const json_t *command, struct btcf_networks *networks)
+{
+    const json_t *list = json_object_get(command, "networks");
+    const json_t *text;
+    size_t i;
+
+    memset(networks, 0, sizeof(*networks));
+    json_array_foreach(list, i, text)
+    {
+        if (i == BTCF_NETWORKS_MAX)
+            return err_set(E_INPUT, "more networks than an entry holds");
+        if (!json_is_string(text) || parse_network(json_string_value(text), &networks->network[i]) < 0)
+            return -1;
+        networks->count++;
+    }
+    return 0;
+}
+
+static int do_key(const json_t *command)
+{
+    const char *text = text_of(command, "text");
+    struct btcf_api_key parsed;
+    struct btcf_networks networks;
+    struct btcf_key key = {
+        .id = (uint64_t)number_of(command, "id", 1),
+        .account = (uint32_t)number_of(command, "account", 0),
+        .row = (uint32_t)number_of(command, "row", 0),
+        .expires_s = number_of(command, "expires", 0),
+    };
+
+    if (!btcf_api_key_parse(text, strlen(text), &parsed))
+        return err_set(E_INPUT, "that is no API key");
+    if (!json_is_false(json_object_get(command, "enabled")))
+        key.flags |= BTCF_KEY_ENABLED;
+    if (parsed.is_test)
+        key.flags |= BTCF_KEY_TEST;
+    if (scopes_of(command, &key.scopes) < 0 || networks_of(command, &networks) < 0)
+        return -1;
+    return writer_put_key(writer, parsed.digest, &key, networks.count > 0 ? &networks : NULL);
+}
+
+static int do_revoke(const json_t *command)
+{
+    uint8_t session[BTCF_ID_SIZE];
+
+    if (id_of(command, "session", session) < 0)
+        return -1;
+    return writer_revoke_session(writer, session, number_of(command, "until", AUTH_TIME_MAX));
+}
+
+static int do_forget(const json_t *command)
+{
+    (void)writer_forget_sessions(writer, number_of(command, "now", 0));
+    return 0;
+}
+
+/* ---- the file as a whole ----------------------------------------------------------------------------------------- */
+
 static int do_live(const json_t *command)
 {
     (void)command;
@@ -199,8 +371,11 @@ static const struct {
     int (*run)(const json_t *command);
     bool needs_writer;
 } commands[] = {
-    {"create", do_create, false}, {"doc", do_doc, true},       {"churn", do_churn, true},   {"live", do_live, true},
-    {"beat", do_beat, true},      {"retire", do_retire, true}, {"health", do_health, true}, {"close", do_close, true},
+    {"create", do_create, false}, {"doc", do_doc, true},       {"churn", do_churn, true},
+    {"plan", do_plan, true},      {"unplan", do_unplan, true}, {"account", do_account, true},
+    {"key", do_key, true},        {"revoke", do_revoke, true}, {"forget", do_forget, true},
+    {"live", do_live, true},      {"beat", do_beat, true},     {"retire", do_retire, true},
+    {"health", do_health, true},  {"close", do_close, true},
 };
 
 static int run_line(const char *line)
