@@ -1,4 +1,5 @@
-/* See publisher.h. This file decides when; window.c knows what and events.c tells whom.
+/* See publisher.h. This file decides when and makes the files; auth_tables.c keeps the gate, window.c knows what the
+ * documents are and events.c tells whom.
  *
  * An arena holds one look and is emptied by the next, so memory does not grow with the number of looks.
  */
@@ -16,6 +17,8 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "market/candle.h"
+#include "publish/auth_tables.h"
+#include "publish/doc_jwks.h"
 #include "publish/doc_static.h"
 #include "publish/events.h"
 #include "publish/shelf.h"
@@ -29,6 +32,8 @@
 #define FILE_MODE 0640
 #define DIR_MODE 0755
 #define PATH_SIZE 4096
+#define RENEWALS_MAX 4   /* of the file in one look: each is larger than the one before */
+#define GATE_PAUSE_MS 20 /* between two looks at the gate while documents are being made */
 
 /* Columns: newest batch, then the newest change of candle, accuracy, provider_state, component. Indexes: unique
  * (feed, issued_at), candle_change; the other three tables have a few dozen rows. */
@@ -48,43 +53,45 @@ struct sight {
 struct publisher {
     uint32_t magic;
     const struct settings *settings;
-    struct writer *writer;
+    struct publisher_watch watch;
+    struct writer *writer; /* NULL: it could not be made; nothing can be published any more */
+    struct auth_tables gate;
     struct arena *arena;
     struct shelf shelf;
     struct announced announced;
     struct sight seen;
     bool is_live;
     bool is_uncounted; /* there are no metrics; has been logged */
-    int64_t built_mono_ms, beat_mono_ms, metrics_mono_ms;
+    int64_t built_mono_ms, beat_mono_ms, metrics_mono_ms, gate_mono_ms;
 };
+
+static int make_file(struct publisher *publisher);
+static bool go_on(void *ctx);
+static int look_at_gate(struct publisher *publisher, struct db *db);
+static int look_at_gate_again(void *ctx, struct db *db);
+static int look_at_documents(struct publisher *publisher, struct db *db);
+static int publish_jwks(struct publisher *publisher, struct db *db);
 
 static int load_sight(struct publisher *publisher, struct db *db, struct sight *sight);
 static int build(struct publisher *publisher, struct db *db, const struct sight *sight);
 static void publish_metrics(struct publisher *publisher);
 static void publish_static(struct publisher *publisher);
 
-int publisher_create(struct publisher **out, const struct settings *settings)
+int publisher_create(struct publisher **out, const struct settings *settings, const struct publisher_watch *watch)
 {
-    struct writer *writer;
-    struct writer_options options = {.dir = settings->shm_dir,
-                                     .build = BTCF_VERSION,
-                                     .doc_count_max = PUBLISHER_DOC_COUNT_MAX,
-                                     .doc_bytes_max = DOCUMENT_BYTES_MAX,
-                                     .event_count = PUBLISHER_EVENT_COUNT,
-                                     .dist_count_max = HORIZON_COUNT,
-                                     .mode = FILE_MODE};
-    mkdir(settings->shm_dir, DIR_MODE); /* that it exists is fine; that it cannot exist is what the writer says */
-    if (writer_create(&writer, &options) < 0)
-        return err_wrap("while making the shared file in %s", settings->shm_dir);
     struct publisher *publisher = calloc(1, sizeof(*publisher));
     if (publisher == NULL)
         abort();
     publisher->magic = PUBLISHER_MAGIC;
     publisher->settings = settings;
-    publisher->writer = writer;
+    publisher->watch = *watch;
     publisher->arena = arena_create("publisher.look", LOOK_ARENA_BYTES);
-    shelf_init(&publisher->shelf, writer);
-    publish_static(publisher);
+    auth_tables_init(&publisher->gate, settings, &(struct auth_tables_watch){.go_on = go_on, .ctx = publisher});
+    mkdir(settings->shm_dir, DIR_MODE); /* that it exists is fine; that it cannot exist is what the writer says */
+    if (make_file(publisher) < 0) {
+        publisher_free(&publisher);
+        return -1;
+    }
     *out = publisher;
     return 0;
 }
@@ -97,6 +104,7 @@ void publisher_free(struct publisher **handle)
         return;
     assert(publisher->magic == PUBLISHER_MAGIC);
     writer_close(&publisher->writer);
+    auth_tables_release(&publisher->gate);
     arena_free(&publisher->arena);
     publisher->magic = 0;
     free(publisher);
@@ -105,18 +113,10 @@ void publisher_free(struct publisher **handle)
 int publisher_look(struct publisher *publisher, struct db *db)
 {
     assert(publisher->magic == PUBLISHER_MAGIC);
-    arena_reset(publisher->arena);
-    struct sight sight;
-    if (load_sight(publisher, db, &sight) < 0)
-        return err_wrap("while looking for something to publish");
-    bool is_due = clock_mono_ms() - publisher->built_mono_ms >= PUBLISHER_REBUILD_MS;
-    bool is_changed = memcmp(&sight, &publisher->seen, sizeof(sight)) != 0;
-    if (!publisher->is_live || is_due || is_changed) {
-        if (build(publisher, db, &sight) < 0)
-            return err_wrap("while publishing");
-        publisher->seen = sight;
-        publisher->built_mono_ms = clock_mono_ms();
-    }
+    if (look_at_gate(publisher, db) < 0)
+        return err_wrap("while looking at the gate");
+    if (look_at_documents(publisher, db) < 0)
+        return -1;
     publish_metrics(publisher);
     if (publisher->is_live)
         return 0;
@@ -134,11 +134,107 @@ int publisher_beat(struct publisher *publisher)
     if (now_ms - publisher->beat_mono_ms < PUBLISHER_BEAT_MS)
         return 0;
     publisher->beat_mono_ms = now_ms;
+    if (publisher->writer == NULL)
+        return err_set(E_STORE, "there is no shared file to publish in");
     writer_beat(publisher->writer);
+    auth_tables_tidy(&publisher->gate);
     if (writer_is_in_place(publisher->writer))
         return 0;
     return err_set(E_CONFLICT, "the published file in %s was removed or replaced; it has to be made anew",
                    publisher->settings->shm_dir);
+}
+
+/* A new file and all that is published without looking at anything. The one before stays in force until this is live. */
+static int make_file(struct publisher *publisher)
+{
+    const char *dir = publisher->settings->shm_dir;
+    writer_close(&publisher->writer);
+    struct writer_options options = {.dir = dir,
+                                     .build = BTCF_VERSION,
+                                     .doc_count_max = PUBLISHER_DOC_COUNT_MAX,
+                                     .doc_bytes_max = DOCUMENT_BYTES_MAX,
+                                     .event_count = PUBLISHER_EVENT_COUNT,
+                                     .dist_count_max = HORIZON_COUNT,
+                                     .mode = FILE_MODE,
+                                     .auth = auth_tables_capacity(&publisher->gate, dir)};
+    if (writer_create(&publisher->writer, &options) < 0)
+        return err_wrap("while making the shared file in %s", dir);
+    publisher->is_live = false;
+    shelf_init(&publisher->shelf, publisher->writer);
+    auth_tables_begin(&publisher->gate, publisher->writer);
+    publish_static(publisher);
+    return 0;
+}
+
+/* Long work of the gate must look alive to the supervisor and to readers. */
+static bool go_on(void *ctx)
+{
+    struct publisher *publisher = ctx;
+    if (publisher_beat(publisher) < 0)
+        err_clear(); /* the role's loop will find out the same */
+    return publisher->watch.go_on(publisher->watch.ctx);
+}
+
+/* First of all: a revocation waits for nothing. */
+static int look_at_gate(struct publisher *publisher, struct db *db)
+{
+    int result = publisher->writer != NULL ? auth_tables_look(&publisher->gate, db)
+                                           : err_set(E_STORE, "there is no shared file to publish in");
+    for (int i = 0; i < RENEWALS_MAX && result == AUTH_TABLES_RENEW; i++) {
+        if (make_file(publisher) < 0)
+            return -1;
+        result = auth_tables_look(&publisher->gate, db);
+    }
+    if (result > 0)
+        return err_set(E_LIMIT, "the gate does not fit into any file");
+    publisher->gate_mono_ms = clock_mono_ms();
+    if (result < 0 || !publisher->gate.has_new_signing_keys)
+        return result;
+    return publish_jwks(publisher, db);
+}
+
+/* Between two parts of the documents. What only a new file can do waits until they are finished. */
+static int look_at_gate_again(void *ctx, struct db *db)
+{
+    struct publisher *publisher = ctx;
+    if (!publisher->is_live || clock_mono_ms() - publisher->gate_mono_ms < GATE_PAUSE_MS)
+        return 0;
+    publisher->gate_mono_ms = clock_mono_ms();
+    return auth_tables_look(&publisher->gate, db) < 0 ? -1 : 0;
+}
+
+static int look_at_documents(struct publisher *publisher, struct db *db)
+{
+    arena_reset(publisher->arena);
+    struct sight sight;
+    if (load_sight(publisher, db, &sight) < 0)
+        return err_wrap("while looking for something to publish");
+    bool is_due = clock_mono_ms() - publisher->built_mono_ms >= PUBLISHER_REBUILD_MS;
+    bool is_changed = memcmp(&sight, &publisher->seen, sizeof(sight)) != 0;
+    if (publisher->is_live && !is_due && !is_changed)
+        return 0;
+    if (build(publisher, db, &sight) < 0)
+        return err_wrap("while publishing");
+    publisher->seen = sight;
+    publisher->built_mono_ms = clock_mono_ms();
+    return 0;
+}
+
+static int publish_jwks(struct publisher *publisher, struct db *db)
+{
+    struct db_rows keys;
+    struct document doc = {
+        .key = JWKS_KEY, .doc_class = BTCF_DOC_STATIC, .type = BTCF_TYPE_JSON, .published_ms = clock_wall_ms()};
+    arena_reset(publisher->arena);
+    if (gate_signing_keys(db, publisher->arena, &keys) < 0)
+        return -1;
+    document_init(&doc);
+    doc_jwks_render(&keys, &doc.fresh);
+    int result = shelf_put(&publisher->shelf, &doc, NULL);
+    document_release(&doc);
+    if (result == 0)
+        publisher->gate.has_new_signing_keys = false;
+    return result;
 }
 
 /* Before the first feed exists there is a nameless one, so that /v1/status can tell what is being waited for. */
@@ -165,7 +261,10 @@ static int load_sight(struct publisher *publisher, struct db *db, struct sight *
 
 static int build(struct publisher *publisher, struct db *db, const struct sight *sight)
 {
-    struct window window = {.feed = &sight->feed, .now_wall_ms = clock_wall_ms()};
+    struct window window = {.feed = &sight->feed,
+                            .now_wall_ms = clock_wall_ms(),
+                            .between = look_at_gate_again,
+                            .between_ctx = publisher};
     if (window_load(db, publisher->arena, &window) < 0)
         return -1;
     window_publish(&window, &publisher->shelf);

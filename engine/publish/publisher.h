@@ -1,13 +1,17 @@
 /* The publisher: keeps shared memory equal to the tables. Only committed rows are ever seen here, so every published
  * forecast is a row before it is visible.
  *
- *     publisher_create(&publisher, settings)      a new file, not visible yet
- *     publisher_look(publisher, db)               full build; then the file goes live
- *     publisher_look(publisher, db)               every publish_poll_ms: cheap when nothing has changed
- *     publisher_beat(publisher)                   as often as you like: one heartbeat a second
- *     publisher_free(&publisher)                  the published file stays
+ *     publisher_create(&publisher, settings, &watch)   a new file, not visible yet
+ *     publisher_look(publisher, db)                    the gate, all documents; then the file goes live
+ *     publisher_look(publisher, db)                    every publish_poll_ms: cheap when nothing has changed
+ *     publisher_beat(publisher)                        as often as you like: one heartbeat a second
+ *     publisher_free(&publisher)                       the published file stays
  *
- * A look compares the change numbers of the tables with those of the last look. When any differs, and at least every
+ * A look begins at the gate (auth_tables.h): who may do what is kept row by row, and it is looked at again between the
+ * parts of a build, so that a revocation does not wait for documents. Now and then it needs another file, which is made and
+ * goes live within the look.
+ *
+ * For the documents a look compares the change numbers of the tables with those of the last look. When any differs, and at least every
  * PUBLISHER_REBUILD_MS, all documents are rendered again and those whose bytes differ are published: rendering costs
  * a few milliseconds, and no list of dependencies can be wrong. While the database is away nothing is looked at and what
  * is published stays, goes stale and expires by the times that stand in it.
@@ -25,17 +29,25 @@ struct publisher;
 #define PUBLISHER_REBUILD_MS 30000
 #define PUBLISHER_BEAT_MS 1000
 #define PUBLISHER_EVENT_COUNT 4096
-#define PUBLISHER_DOC_COUNT_MAX 24
-#define PUBLISHER_CANDLE_COUNT 120 /* of each interval in its document */
+#define PUBLISHER_DOC_COUNT_MAX 40
+#define PUBLISHER_CHANNEL_GATE "gate" /* NOTIFY by the triggers of the tables behind the gate */
+#define PUBLISHER_CANDLE_COUNT 120    /* of each interval in its document */
+
+/* Called in the middle of long looks, every few milliseconds; false: the role is to end. */
+struct publisher_watch {
+    bool (*go_on)(void *ctx);
+    void *ctx;
+};
 
 /* Takes the lock of the shared directory and makes the new file. E_CONFLICT when another publisher lives. */
-int publisher_create(struct publisher **publisher, const struct settings *settings) BTCF_MUST_CHECK;
+int publisher_create(struct publisher **publisher, const struct settings *settings,
+                     const struct publisher_watch *watch) BTCF_MUST_CHECK;
 void publisher_free(struct publisher **publisher);
 
 /* One look. E_STORE when the database is away: nothing was changed then. */
 int publisher_look(struct publisher *publisher, struct db *db) BTCF_MUST_CHECK;
 
-/* Heartbeat, at most once a second. E_CONFLICT when somebody has removed or replaced the published file: nothing that
+/* Heartbeat, at most once a second. E_STORE when a new file was needed and could not be made, E_CONFLICT when somebody has removed or replaced the published file: nothing that
  * this publisher does reaches a new reader then, and only another one can mend it. */
 int publisher_beat(struct publisher *publisher) BTCF_MUST_CHECK;
 

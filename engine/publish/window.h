@@ -21,6 +21,8 @@ struct db;
 struct window {
     const struct feed *feed;
     int64_t now_wall_ms;
+    int (*between)(void *ctx, struct db *db); /* called between queries; on -1 loading ends so; NULL: nothing */
+    void *between_ctx;
     struct batch_view batch;
     struct accuracy_view *accuracy;
     size_t accuracy_count;
@@ -33,7 +35,7 @@ struct window {
     struct price_view price;
 };
 
-/* Fills the window; feed and now_wall_ms are the caller's. No transaction: a batch and its forecasts were committed
+/* Fills the window; the fields before `batch` are the caller's. No transaction: a batch and its forecasts were committed
  * together and never change, and the rest may be a moment apart. */
 int window_load(struct db *db, struct arena *arena, struct window *window) BTCF_MUST_CHECK;
 

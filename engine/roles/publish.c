@@ -31,6 +31,7 @@ struct loop {
     int64_t retry_mono_ms; /* not before */
 };
 
+static bool go_on(void *ctx);
 static int connect(struct loop *loop);
 static void go_away(struct loop *loop, const char *doing);
 static void wait_for_change(struct loop *loop);
@@ -42,7 +43,8 @@ int publish_run(const struct role_context *context)
     rand_bytes(&seed, sizeof(seed));
     rng_init(&loop.rng, seed);
     backoff_init(&loop.backoff, RECONNECT_BASE_MS, RECONNECT_MAX_MS);
-    if (publisher_create(&loop.publisher, context->settings) < 0)
+    struct publisher_watch watch = {.go_on = go_on, .ctx = &loop};
+    if (publisher_create(&loop.publisher, context->settings, &watch) < 0)
         return -1;
 
     int result = 0;
@@ -68,10 +70,19 @@ int publish_run(const struct role_context *context)
     return result;
 }
 
+/* In the middle of a long look. */
+static bool go_on(void *ctx)
+{
+    const struct loop *loop = ctx;
+    role_beat(loop->context);
+    return !role_is_stopping();
+}
+
 /* A standby cannot be listened to, and any server may refuse: polling alone is enough. */
 static int connect(struct loop *loop)
 {
-    static const char *const channels[] = {WORK_CHANNEL_CANDLE, WORK_CHANNEL_FORECAST, WORK_CHANNEL_SCORE};
+    static const char *const channels[] = {PUBLISHER_CHANNEL_GATE, WORK_CHANNEL_CANDLE, WORK_CHANNEL_FORECAST,
+                                           WORK_CHANNEL_SCORE};
     const struct settings *settings = loop->context->settings;
     if (loop->db != NULL)
         return db_reconnect(loop->db);

@@ -26,9 +26,10 @@
 
 /* ---- where the tables come from ---- */
 
-/* Says which database the tables are from; before the file is live, once. True: the old file's tables are of that database
- * and were taken over. False: the tables are empty (there were none, they were damaged or of another database), and
- * everything has to be put. When the database cannot be asked, leave this out: what was taken over stays as it is. */
+/* Says which database the tables are from; before the file is live. True: the tables are of that database, as those taken
+ * over from the old file are when it was made from the same. False: the tables are empty (there were none, they were
+ * damaged or of another database), and everything has to be put. So claiming zeros first discards what is not to be
+ * trusted. When the database cannot be asked, leave this out: what was taken over stays as it is. */
 bool writer_claim_auth(struct writer *writer, const uint8_t database[16]);
 
 /* The database that the tables are from; zeros: none. */
