@@ -1,4 +1,5 @@
-/* The claims of a token (RFC 7519): read from a payload whose signature is already verified, then judged.
+/* The claims of a token (RFC 7519): read from a payload, then judged. Who needs a claim to choose the keys (`iss`) may read
+ * them before the signature is verified, and believes nothing of them until it is.
  *
  *     verdict = btcf_claims_parse(&claims, &jws);
  *     verdict = btcf_claims_check(&claims, &policy, now_s);

@@ -314,12 +314,38 @@ static size_t utf8_size(const unsigned char *at, size_t room)
     return size;
 }
 
+/* Whatever a string may have in it as it stands, eight bytes at a time: up to the first quote, backslash, control
+ * character or byte above ASCII, or to where fewer than eight are left. In each byte of `found` the highest bit says
+ * "this is one"; subtracting borrows from the next byte only where it is one itself, so the lowest such bit is exact.
+ * Little-endian, as all that is shared with nginx is. */
+static char *skip_plain(char *at, const char *end)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highest = UINT64_C(0x80) * ones;
+    uint64_t bytes;
+
+    for (; (size_t)(end - at) >= sizeof bytes; at += sizeof bytes) {
+        memcpy(&bytes, at, sizeof bytes);
+        uint64_t control = bytes - 0x20 * ones, quote = (bytes ^ '"' * ones) - ones,
+                 backslash = (bytes ^ '\\' * ones) - ones;
+        uint64_t found = (control | quote | backslash | bytes) & highest;
+
+        if (found != 0)
+            return at + __builtin_ctzll(found) / 8;
+    }
+    return at;
+}
+
 /* Behind the opening quote. Unescaped, it is written over itself; else it is only checked, and stays as it stands. */
 static bool read_string(struct btcf_scan *scan, bool is_unescaped, struct btcf_text *text)
 {
     char *begin = scan->at, *out = scan->at;
 
     while (scan->at < scan->end) {
+        if (out == scan->at) {
+            out = scan->at = skip_plain(scan->at, scan->end);
+            if (out == scan->end)
+                break;
+        }
         unsigned char c = (unsigned char)*scan->at;
         size_t size = 1;
 

@@ -136,6 +136,24 @@ static void refuses_strings_that_are_not_strict(void **state)
     assert_false(accepts_bytes("[\"\0\"]", 5));
 }
 
+/* Every byte, at every distance from both ends: strings are read eight bytes at a time. */
+static void judges_each_byte_of_a_string_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len <= 20; len++)
+        for (size_t at = 0; at < len; at++)
+            for (unsigned byte = 0; byte < 256; byte++) {
+                char text[40] = "{\"a\":\"";
+
+                memset(text + 6, 'x', len);
+                text[6 + at] = (char)byte;
+                memcpy(text + 6 + len, "\"}", 2);
+                /* Before the last quote a backslash, and anywhere a quote, end the string too late or too early. */
+                assert_true(accepts_bytes(text, len + 8) ==
+                            (byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\'));
+            }
+}
+
 static void integers_fit_64_bits_exactly(void **state)
 {
     (void)state;
@@ -279,6 +297,7 @@ int main(void)
         cmocka_unit_test(an_array_it_gave_can_be_scanned_in_turn),
         cmocka_unit_test(strings_mean_what_their_escapes_say),
         cmocka_unit_test(refuses_strings_that_are_not_strict),
+        cmocka_unit_test(judges_each_byte_of_a_string_wherever_it_stands),
         cmocka_unit_test(integers_fit_64_bits_exactly),
         cmocka_unit_test(refuses_numbers_that_json_does_not_know),
         cmocka_unit_test(refuses_what_is_not_one_object_or_array),
