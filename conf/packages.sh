@@ -21,7 +21,7 @@ run_packages='
 test_packages='
     clang clang-format libclang-rt-14-dev shellcheck
     libcmocka-dev valgrind gcovr
-    python3 python3-pytest python3-psycopg2 python3-numpy python3-scipy python3-pandas
+    python3 python3-pytest python3-psycopg2 python3-numpy python3-scipy python3-pandas python3-cryptography
     wrk nghttp2-client prometheus jq faketime postgresql-client-15 procps iproute2 git dpkg-dev'
 
 account=btcf
