@@ -250,7 +250,8 @@ static bool is_blocked_word_good(uint64_t blocked)
 {
     uint64_t period = blocked & 0xff;
 
-    return blocked == 0 || period == BTCF_PERIOD_DAY || period == BTCF_PERIOD_MONTH;
+    return blocked == 0 ||
+           (blocked >> UNTIL_SHIFT != 0 && (period == BTCF_PERIOD_DAY || period == BTCF_PERIOD_MONTH));
 }
 
 enum btcf_read btcf_auth_account(const struct btcf_auth *auth, uint32_t number, struct btcf_account *account)

@@ -6,7 +6,8 @@
  * filled by the changes that come after it. The publisher is then told, and loads everything from the database.
  *
  * A hole shows, because everything is there twice: each entry must be found through the index, and there must be as many
- * index words as entries found. One entry may lack its index word, the one over which its writer died.
+ * index words as entries found. One entry may lack its index word, the one over which its writer died: of the keys, which
+ * are used in order, that is the last one.
  */
 #include <string.h>
 
@@ -119,13 +120,13 @@ static uint32_t count_words(const struct btcf_index_bucket *buckets, uint32_t co
     return words;
 }
 
-/* `led`: entries to which the index leads. `unled`: entries that it does not know at all. */
-static int check_index(const char *table, uint32_t led, uint32_t unled, uint32_t words)
+static int check_index(const char *table, uint32_t led, const struct btcf_index_bucket *buckets, uint32_t count)
 {
-    if (led == words && unled <= 1)
+    uint32_t words = count_words(buckets, count);
+
+    if (led == words)
         return 0;
-    return err_set(E_CORRUPT, "the table of %s has %u entries and %u more without a way to them, its index %u words",
-                   table, led, unled, words);
+    return err_set(E_CORRUPT, "the table of %s has %u entries, and its index %u words", table, led, words);
 }
 
 static int take_key(struct writer *writer, const struct btcf_auth *old, const uint8_t *digest,
@@ -138,34 +139,45 @@ static int take_key(struct writer *writer, const struct btcf_auth *old, const ui
     return writer_put_key(writer, digest, key, key->networks != 0 ? &networks : NULL);
 }
 
-static int take_keys(struct writer *writer, const struct btcf_auth *old)
+/* How many entries are used; -1 with an error frame when there is a free one among them. */
+static int64_t count_used_keys(const struct btcf_auth *old)
 {
-    uint32_t led = 0, unled = 0, there;
-    uint8_t digest[BTCF_DIGEST_SIZE];
-    bool is_end = false; /* entries are used in order, so nothing follows a free one */
-    struct btcf_key key;
+    uint32_t used = 0, last = 0;
 
     for (uint32_t number = 0; number < old->key_count; number++) {
+        if (atomic_load_explicit(&old->keys[number].state, memory_order_relaxed) == 0)
+            continue;
+        used++;
+        last = number;
+    }
+    if (used > 0 && last != used - 1)
+        return say_damaged("keys", last);
+    return used;
+}
+
+static int take_keys(struct writer *writer, const struct btcf_auth *old)
+{
+    int64_t used = count_used_keys(old);
+    uint8_t digest[BTCF_DIGEST_SIZE];
+    uint32_t led = 0, there = 0;
+    struct btcf_key key;
+
+    for (uint32_t number = 0; number < used; number++) {
         enum btcf_read outcome = btcf_auth_key_at(old, number, digest, &key);
 
-        if (outcome == BTCF_READ_ABSENT) {
-            is_end = true;
-            continue;
-        }
-        if (outcome != BTCF_READ_OK || is_end)
+        if (outcome == BTCF_READ_OK)
+            outcome = btcf_auth_key_number(old, digest, &there);
+        if (outcome == BTCF_READ_ABSENT && number == used - 1)
+            break; /* its writer died over it */
+        if (outcome != BTCF_READ_OK)
             return say_damaged("keys", number);
-        outcome = btcf_auth_key_number(old, digest, &there);
-        if (outcome == BTCF_READ_CORRUPT)
-            return say_damaged("keys", number);
-        if (outcome == BTCF_READ_ABSENT)
-            unled++;
-        if (outcome != BTCF_READ_OK || there != number)
+        if (there != number)
             continue; /* the key has another entry since */
         led++;
         if (take_key(writer, old, digest, &key) < 0)
             return -1;
     }
-    return check_index("keys", led, unled, count_words(old->key_index, old->key_buckets));
+    return used < 0 ? -1 : check_index("keys", led, old->key_index, old->key_buckets);
 }
 
 static int take_accounts(struct writer *writer, const struct btcf_auth *old)
@@ -180,17 +192,15 @@ static int take_accounts(struct writer *writer, const struct btcf_auth *old)
             continue;
         if (outcome == BTCF_READ_OK)
             outcome = btcf_auth_account_find(old, account.id, &found);
-        if (outcome == BTCF_READ_CORRUPT || (outcome == BTCF_READ_OK && found.number != number))
+        if (outcome == BTCF_READ_ABSENT && unled++ == 0)
+            continue; /* its writer died over it */
+        if (outcome != BTCF_READ_OK || found.number != number)
             return say_damaged("accounts", number);
-        if (outcome == BTCF_READ_ABSENT) {
-            unled++;
-            continue;
-        }
         led++;
         if (writer_put_account(writer, &account) < 0)
             return -1;
     }
-    return check_index("accounts", led, unled, count_words(old->account_index, old->account_buckets));
+    return check_index("accounts", led, old->account_index, old->account_buckets);
 }
 
 static int take_plans(struct writer *writer, const struct btcf_auth *old)

@@ -256,21 +256,30 @@ static int check_account(const struct writer *writer, const struct btcf_account 
     return 0;
 }
 
-/* Changes the words of the entry that differ. */
-static bool change_account(struct btcf_account_entry *entry, const struct btcf_account *account)
+/* The row with the checksum that goes with it: one word. */
+static bool change_row(struct btcf_account_entry *entry, const struct btcf_account *account)
 {
     struct btcf_account_entry wanted = {.row = account->row};
-    _Atomic uint64_t *row_and_crc = (_Atomic uint64_t *)(void *)&entry->row;
-    uint64_t word;
+    const size_t offset = offsetof(struct btcf_account_entry, row);
+    uint64_t there, word;
 
-    _Static_assert(offsetof(struct btcf_account_entry, row) % 8 == 0 &&
+    _Static_assert(offsetof(struct btcf_account_entry, row) % BTCF_WORD_SIZE == 0 &&
                        offsetof(struct btcf_account_entry, crc) == offsetof(struct btcf_account_entry, row) + 4,
                    "row and crc are one word");
     memcpy(wanted.id, account->id, sizeof(wanted.id));
     wanted.crc = btcf_account_crc(&wanted);
-    memcpy(&word, &wanted.row, sizeof(word));
+    memcpy(&word, (const unsigned char *)&wanted + offset, sizeof(word));
+    btcf_words_load(&there, (unsigned char *)entry + offset, sizeof(there));
+    if (there == word)
+        return false;
+    btcf_words_store((unsigned char *)entry + offset, &word, sizeof(word));
+    return true;
+}
 
-    bool has_changed = change_word(row_and_crc, word);
+/* Changes the words of the entry that differ. The state comes last: with it an entry that is new becomes visible. */
+static bool change_account(struct btcf_account_entry *entry, const struct btcf_account *account)
+{
+    bool has_changed = change_row(entry, account);
 
     has_changed |= change_word(&entry->blocked, blocked_word(account));
     has_changed |= change_word(&entry->state, account_state(account));
