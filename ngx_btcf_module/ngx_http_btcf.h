@@ -33,6 +33,9 @@
 #define NGX_HTTP_BTCF_HORIZONS      8
 #define NGX_HTTP_BTCF_DOCS_MAX      (NGX_HTTP_BTCF_HORIZONS + 1)
 
+/* variables that say who asked */
+#define NGX_HTTP_BTCF_WHO           9
+
 #define NGX_HTTP_BTCF_ID_LEN        32
 #define NGX_HTTP_BTCF_ID_MAX        64
 #define NGX_HTTP_BTCF_TRACE_LEN     55
@@ -99,7 +102,10 @@ typedef enum {
     NGX_HTTP_BTCF_ADDRESS_LIMITED,      /* 429 */
     NGX_HTTP_BTCF_AUTH_UNAVAILABLE,     /* 503 */
     NGX_HTTP_BTCF_STREAM_LIMIT,         /* 429 */
-    NGX_HTTP_BTCF_BODY_TIMEOUT          /* 408 */
+    NGX_HTTP_BTCF_BODY_TIMEOUT,         /* 408 */
+    NGX_HTTP_BTCF_SANDBOX_ABSENT,       /* 404: not for a test key */
+    NGX_HTTP_BTCF_UNKNOWN_SIMULATION,   /* 400 */
+    NGX_HTTP_BTCF_SIMULATED             /* 503: a test key asked for it */
 } ngx_http_btcf_problem_e;
 
 
@@ -110,6 +116,9 @@ typedef struct {
     /* set by the master before it forks, on a mapping that all share */
     struct btcf_edge            edge;
     struct btcf_metric_block   *metrics;
+
+    ngx_array_t                *scopes;     /* ngx_str_t: see _scope */
+    ngx_int_t                   who[NGX_HTTP_BTCF_WHO]; /* see _variable */
 } ngx_http_btcf_main_conf_t;
 
 
@@ -124,6 +133,7 @@ typedef struct ngx_http_btcf_cors_s  ngx_http_btcf_cors_t;
 typedef struct {
     ngx_uint_t                  auth;
     ngx_msec_t                  max_stale;
+    ngx_flag_t                  scoped;     /* btcf_require_scope is set */
     uint64_t                    scopes;     /* all of these are needed */
     ngx_array_t                *require;    /* ngx_http_btcf_require_t */
     ngx_http_complex_value_t   *plan;       /* NULL: the default */
@@ -199,10 +209,11 @@ typedef struct ngx_http_btcf_problem_s  ngx_http_btcf_problem_t;
 typedef struct {
     enum btcf_auth_outcome      outcome;
     ngx_str_t                   user;       /* account, or the subject */
+    u_char                      account[2 * BTCF_ID_SIZE + 1]; /* text of it */
     ngx_str_t                   key;        /* id of the API key */
     ngx_str_t                   session;
     ngx_str_t                   issuer;
-    uint64_t                    scopes;     /* bits: see _policy */
+    uint64_t                    scopes;     /* bits: see _scope */
     time_t                      expires;    /* of the credential; 0: never */
     uint32_t                    plan;       /* number in the segment */
     struct btcf_limit_row      *limit;      /* NULL: by address */
@@ -213,9 +224,23 @@ typedef struct {
 } ngx_http_btcf_principal_t;
 
 
+/* the request's headers that we look at, found in one pass; NULL: not sent */
+
+typedef struct {
+    const ngx_str_t            *authorization;
+    const ngx_str_t            *api_key;
+    const ngx_str_t            *simulate;
+    const ngx_str_t            *origin;
+    const ngx_str_t            *preflight;  /* Access-Control-Request-Method */
+    ngx_uint_t                  authorizations;
+    ngx_uint_t                  api_keys;
+} ngx_http_btcf_headers_t;
+
+
 typedef struct {
     ngx_str_t                       request_id;
     ngx_str_t                       traceparent;
+    ngx_http_btcf_headers_t         headers;
     const ngx_http_btcf_problem_t  *problem;
     ngx_str_t                       detail;
     ngx_str_t                       page;       /* rendered problem */
@@ -233,6 +258,7 @@ typedef struct {
     struct btcf_take                take;       /* what the limiter said */
     struct btcf_plan                plan;       /* as it was then */
     ngx_uint_t                      units;      /* what a 200 costs */
+    time_t                          retry_after; /* of the problem; 0: usual */
     u_char                          id[NGX_HTTP_BTCF_ID_LEN];
     u_char                          trace[NGX_HTTP_BTCF_TRACE_LEN];
 
@@ -241,6 +267,13 @@ typedef struct {
     unsigned                        page_sent:1;
     unsigned                        charged:1;  /* once per main request */
     unsigned                        metered:1;
+    unsigned                        challenge:1; /* our 401 */
+    unsigned                        bearer:1;   /* a token was sent */
+    unsigned                        stale:1;    /* simulated */
+    unsigned                        simulated:1;
+    unsigned                        waiting:1;  /* for a slow answer */
+    unsigned                        preflight:1; /* answered by _cors */
+    unsigned                        read:1;     /* a variable of _variable */
 } ngx_http_btcf_ctx_t;
 
 
@@ -293,6 +326,66 @@ const ngx_http_btcf_principal_t *ngx_http_btcf_authenticate(
 void ngx_http_btcf_policy_create(ngx_http_btcf_policy_conf_t *conf);
 char *ngx_http_btcf_policy_merge(ngx_conf_t *cf,
     ngx_http_btcf_policy_conf_t *prev, ngx_http_btcf_policy_conf_t *conf);
+
+/* the principal of a request that has no credential */
+void ngx_http_btcf_policy_guest(ngx_http_btcf_principal_t *principal,
+    const ngx_http_btcf_policy_conf_t *policy);
+/* NGX_OK: they may; else the status to send, its problem left behind */
+ngx_int_t ngx_http_btcf_policy(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
+/* plan of a principal that has no account; anything but OK: fail closed */
+enum btcf_read ngx_http_btcf_default_plan(ngx_http_request_t *r,
+    const struct btcf_auth *auth, struct btcf_plan *plan);
+char *ngx_http_btcf_set_require(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* _scope */
+
+/*
+ * The bits of names separated by spaces: those of shm/auth.h, and above them
+ * those that the configuration names. What nobody asks for has no bit.
+ */
+uint64_t ngx_http_btcf_scope_bits(ngx_http_request_t *r, const u_char *text,
+    size_t len);
+/* their names, separated by spaces, in the request's pool */
+ngx_int_t ngx_http_btcf_scope_names(ngx_http_request_t *r, uint64_t bits,
+    ngx_str_t *names);
+char *ngx_http_btcf_set_scopes(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* _principal */
+
+/*
+ * Gives the principal what belongs to an account: its id, plan, limit row, and
+ * the usage row of that number. BTCF_READ_OK, or fail closed. `scopes` are
+ * those of the credential; the plan's bound them.
+ */
+enum btcf_read ngx_http_btcf_principal_account(ngx_http_request_t *r,
+    const struct btcf_auth *auth, const struct btcf_account *account,
+    uint32_t row, ngx_http_btcf_principal_t *principal);
+/* a key, a token or a ticket was good */
+#define ngx_http_btcf_is_known(principal)                                     \
+    ((principal)->outcome >= BTCF_AUTH_KEY                                    \
+     && (principal)->outcome <= BTCF_AUTH_TICKET)
+
+/* _cors */
+
+/* NGX_HTTP_NO_CONTENT: a preflight request, answered; else NGX_DECLINED */
+ngx_int_t ngx_http_btcf_cors_preflight(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
+ngx_int_t ngx_http_btcf_cors_headers(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
+char *ngx_http_btcf_set_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* _headers: those that every answer gets; called by the header filter */
+
+ngx_int_t ngx_http_btcf_headers(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
+
+/* _simulate: NGX_OK: go on; NGX_AGAIN: later; or the status to send */
+
+ngx_int_t ngx_http_btcf_simulate(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
 
 /* _credential: finds the credential and says of what kind it is */
 
@@ -349,6 +442,9 @@ char *ngx_http_btcf_limit_merge(ngx_conf_t *cf,
 ngx_int_t ngx_http_btcf_document_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_btcf_begin(ngx_http_request_t *r,
     ngx_http_btcf_ctx_t **ctxp);
+/* the document of a path: for a test key, that of the sandbox; or NULL */
+ngx_http_btcf_doc_t *ngx_http_btcf_find_doc(const ngx_http_btcf_ctx_t *ctx,
+    const ngx_str_t *path);
 ngx_http_btcf_outcome_e ngx_http_btcf_doc_outcome(
     const ngx_http_btcf_doc_t *doc, int64_t now_ms);
 ngx_int_t ngx_http_btcf_serve(ngx_http_request_t *r,
@@ -407,6 +503,9 @@ struct btcf_metric_block *ngx_http_btcf_meter_block(
 ngx_int_t ngx_http_btcf_meter_handler(ngx_http_request_t *r);
 enum btcf_route ngx_http_btcf_route(ngx_http_request_t *r);
 ngx_int_t ngx_http_btcf_add_variables(ngx_conf_t *cf);
+/* what was read of them may have changed: they are asked anew */
+void ngx_http_btcf_forget_variables(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
 
 
 extern ngx_module_t  ngx_http_btcf_module;

@@ -25,24 +25,8 @@
 #include "ngx_http_btcf.h"
 
 
-static ngx_int_t ngx_http_btcf_refuse(ngx_http_request_t *r,
+static ngx_int_t ngx_http_btcf_check(ngx_http_request_t *r,
     ngx_http_btcf_ctx_t *ctx);
-
-
-/* in the order of enum btcf_auth_outcome, from BTCF_AUTH_MISSING on */
-
-static const ngx_http_btcf_problem_e  ngx_http_btcf_refusals[] = {
-    NGX_HTTP_BTCF_UNAUTHENTICATED,
-    NGX_HTTP_BTCF_INVALID_CREDENTIAL,
-    NGX_HTTP_BTCF_INVALID_CREDENTIAL,
-    NGX_HTTP_BTCF_INVALID_CREDENTIAL,
-    NGX_HTTP_BTCF_INVALID_CREDENTIAL,
-    NGX_HTTP_BTCF_INVALID_CREDENTIAL,
-    NGX_HTTP_BTCF_TWO_CREDENTIALS,
-    NGX_HTTP_BTCF_WRONG_NETWORK,
-    NGX_HTTP_BTCF_INSUFFICIENT_SCOPE,
-    NGX_HTTP_BTCF_AUTH_UNAVAILABLE
-};
 
 
 /*
@@ -53,22 +37,56 @@ static const ngx_http_btcf_problem_e  ngx_http_btcf_refusals[] = {
 ngx_int_t
 ngx_http_btcf_access_handler(ngx_http_request_t *r)
 {
-    ngx_http_btcf_ctx_t              *ctx;
-    const ngx_http_btcf_loc_conf_t   *lcf;
-    const ngx_http_btcf_principal_t  *principal;
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+    ngx_int_t             rc;
+    ngx_http_btcf_ctx_t  *ctx;
 
     ctx = ngx_http_btcf_get_ctx(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (ctx->waiting) {
+        /* everything was checked before the delay */
+        ctx->waiting = 0;
+        return NGX_OK;
+    }
+
     if (ctx->started_us == 0) {
         ctx->started_us = ngx_http_btcf_now_us();
     }
 
+    rc = ngx_http_btcf_cors_preflight(r, ctx);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    rc = ngx_http_btcf_check(r, ctx);
+
+    if (ctx->read) {
+        ngx_http_btcf_forget_variables(r, ctx);
+    }
+
+    if (rc == NGX_HTTP_UNAUTHORIZED) {
+        ctx->challenge = 1;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_btcf_check(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
+{
+    ngx_int_t                         rc;
+    const ngx_http_btcf_loc_conf_t   *lcf;
+    const ngx_http_btcf_principal_t  *principal;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+
     if (ngx_http_btcf_limit_address(r, ctx) != NGX_OK) {
+        /* nor is the credential looked at for a variable later on */
+        ctx->principal_policy = &lcf->policy;
+
         return ngx_http_btcf_problem_status(ctx);
     }
 
@@ -77,19 +95,43 @@ ngx_http_btcf_access_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (lcf->policy.auth != NGX_HTTP_BTCF_AUTH_OFF
-        && principal->outcome >= BTCF_AUTH_MISSING)
+    rc = ngx_http_btcf_policy(r, ctx);
+
+    if (rc != NGX_OK
+        && !ngx_http_btcf_is_known(principal)
+        && principal->outcome != BTCF_AUTH_SCOPE)
     {
-        return ngx_http_btcf_refuse(r, ctx);
+        /* that the tables are not there is no fault of the client */
+
+        if (principal->outcome != BTCF_AUTH_UNAVAILABLE) {
+            ngx_http_btcf_limit_failure(r);
+        }
+
+        return rc;
     }
 
     if (ngx_http_btcf_limit_account(r, ctx) != NGX_OK) {
         return ngx_http_btcf_problem_status(ctx);
     }
 
-    return principal->outcome > BTCF_AUTH_GUEST ? NGX_OK : NGX_DECLINED;
+    if (rc == NGX_OK) {
+        rc = ngx_http_btcf_simulate(r, ctx);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return lcf->policy.auth != NGX_HTTP_BTCF_AUTH_OFF
+           && ngx_http_btcf_is_known(principal) ? NGX_OK : NGX_DECLINED;
 }
 
+
+/*
+ * Where nobody is asked for a credential, and once the answer is on its way,
+ * the principal stays what an earlier location of the request made of it: a
+ * page that `error_page` names knows who was refused, and so does the log.
+ */
 
 const ngx_http_btcf_principal_t *
 ngx_http_btcf_authenticate(ngx_http_request_t *r)
@@ -110,10 +152,15 @@ ngx_http_btcf_authenticate(ngx_http_request_t *r)
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
 
     if (r != r->main
+        || r->header_sent
         || lcf->policy.auth == NGX_HTTP_BTCF_AUTH_OFF
         || ctx->principal_policy == &lcf->policy)
     {
         return principal;
+    }
+
+    if (ctx->read) {
+        ngx_http_btcf_forget_variables(r, ctx);
     }
 
     ngx_memzero(principal, sizeof(ngx_http_btcf_principal_t));
@@ -124,8 +171,7 @@ ngx_http_btcf_authenticate(ngx_http_request_t *r)
     switch (ngx_http_btcf_credential(r, &text)) {
 
     case NGX_HTTP_BTCF_CREDENTIAL_NONE:
-        principal->outcome = (lcf->policy.auth == NGX_HTTP_BTCF_AUTH_REQUIRED)
-                             ? BTCF_AUTH_MISSING : BTCF_AUTH_GUEST;
+        ngx_http_btcf_policy_guest(principal, &lcf->policy);
         break;
 
     case NGX_HTTP_BTCF_CREDENTIAL_KEY:
@@ -149,23 +195,4 @@ ngx_http_btcf_authenticate(ngx_http_request_t *r)
     }
 
     return rc == NGX_OK ? principal : NULL;
-}
-
-
-/* That the tables are not there is no fault of the client: not charged. */
-
-static ngx_int_t
-ngx_http_btcf_refuse(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
-{
-    enum btcf_auth_outcome  outcome;
-
-    outcome = ctx->principal.outcome;
-
-    if (outcome != BTCF_AUTH_UNAVAILABLE) {
-        ngx_http_btcf_limit_failure(r);
-    }
-
-    return ngx_http_btcf_problem(r,
-                         ngx_http_btcf_refusals[outcome - BTCF_AUTH_MISSING],
-                         NULL);
 }

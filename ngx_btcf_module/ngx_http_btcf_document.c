@@ -32,6 +32,7 @@ static ngx_str_t  ngx_http_btcf_vary_value =
     ngx_string("Authorization, X-API-Key, Accept-Encoding");
 static ngx_str_t  ngx_http_btcf_encoding = ngx_string("Content-Encoding");
 static ngx_str_t  ngx_http_btcf_gzip = ngx_string("gzip");
+static ngx_str_t  ngx_http_btcf_sandbox = ngx_string("/sandbox");
 
 
 /*
@@ -66,7 +67,7 @@ ngx_http_btcf_document_handler(ngx_http_request_t *r)
         }
     }
 
-    doc = ngx_http_btcf_segment_doc(&r->uri);
+    doc = ngx_http_btcf_find_doc(ctx, &r->uri);
 
     if (doc == NULL || doc->retired
         || doc->doc_class == BTCF_DOC_INTERNAL)
@@ -113,6 +114,31 @@ ngx_http_btcf_begin(ngx_http_request_t *r, ngx_http_btcf_ctx_t **ctxp)
 }
 
 
+ngx_http_btcf_doc_t *
+ngx_http_btcf_find_doc(const ngx_http_btcf_ctx_t *ctx, const ngx_str_t *path)
+{
+    u_char     *p, text[BTCF_DOC_KEY_MAX];
+    ngx_str_t   key;
+
+    if (!ctx->principal.test) {
+        return ngx_http_btcf_segment_doc(path);
+    }
+
+    if (path->len > BTCF_DOC_KEY_MAX - ngx_http_btcf_sandbox.len) {
+        return NULL;
+    }
+
+    p = ngx_cpymem(text, ngx_http_btcf_sandbox.data,
+                   ngx_http_btcf_sandbox.len);
+    p = ngx_cpymem(p, path->data, path->len);
+
+    key.data = text;
+    key.len = p - text;
+
+    return ngx_http_btcf_segment_doc(&key);
+}
+
+
 ngx_http_btcf_outcome_e
 ngx_http_btcf_doc_outcome(const ngx_http_btcf_doc_t *doc, int64_t now_ms)
 {
@@ -133,7 +159,7 @@ ngx_http_btcf_serve(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
     ngx_http_btcf_doc_t *doc)
 {
     int64_t                          now_ms;
-    ngx_uint_t                       stale;
+    ngx_uint_t                       stale, late;
     ngx_http_btcf_body_t            *body;
     ngx_http_btcf_answer_t           answer;
     const ngx_http_btcf_loc_conf_t  *lcf;
@@ -153,9 +179,11 @@ ngx_http_btcf_serve(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
         return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_FORECAST_EXPIRED, NULL);
     }
 
-    stale = (ctx->outcome == NGX_HTTP_BTCF_DOC_STALE);
+    late = (ctx->outcome == NGX_HTTP_BTCF_DOC_STALE);
+    stale = late || ctx->stale;
 
     if (stale) {
+        ctx->outcome = NGX_HTTP_BTCF_DOC_STALE;
         lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
 
         if (lcf->stale == NGX_HTTP_BTCF_STALE_ERROR) {
@@ -174,9 +202,9 @@ ngx_http_btcf_serve(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
 
     answer.type = doc->type;
     answer.etag = body->etag;
-    answer.last_modified = doc->last_modified[stale];
-    answer.modified = doc->modified[stale];
-    answer.max_age = ngx_http_btcf_max_age(doc, now_ms);
+    answer.last_modified = doc->last_modified[late];
+    answer.modified = doc->modified[late];
+    answer.max_age = stale ? 0 : ngx_http_btcf_max_age(doc, now_ms);
     answer.parts = &body->body;
     answer.nparts = 1;
 
@@ -288,6 +316,10 @@ ngx_http_btcf_no_data(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
     ctx->outcome = NGX_HTTP_BTCF_DOC_ABSENT;
 
     ngx_http_btcf_segment_state(&state);
+
+    if (state.attached && ctx->principal.test) {
+        return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_SANDBOX_ABSENT, NULL);
+    }
 
     if (!state.attached || lcf->expected) {
         return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_NO_DATA, NULL);
@@ -403,17 +435,24 @@ ngx_http_btcf_set_headers(ngx_http_request_t *r,
     const ngx_http_btcf_answer_t *answer)
 {
     ngx_str_t                value;
+    ngx_http_btcf_ctx_t     *ctx;
     ngx_http_headers_out_t  *out;
 
     out = &r->headers_out;
 
-    value.data = ngx_pnalloc(r->pool, sizeof("public, max-age=") - 1
+    value.data = ngx_pnalloc(r->pool, sizeof("private, max-age=") - 1
                                       + NGX_TIME_T_LEN);
     if (value.data == NULL) {
         return NGX_ERROR;
     }
 
-    value.len = ngx_sprintf(value.data, "public, max-age=%T", answer->max_age)
+    /* what somebody was let in for is no business of a shared cache */
+
+    ctx = ngx_http_btcf_find_ctx(r);
+
+    value.len = ngx_sprintf(value.data, "%s, max-age=%T",
+                            ngx_http_btcf_is_known(&ctx->principal)
+                            ? "private" : "public", answer->max_age)
                 - value.data;
 
     out->etag = ngx_http_btcf_add_header(r, &ngx_http_btcf_etag,

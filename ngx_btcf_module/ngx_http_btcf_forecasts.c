@@ -90,7 +90,7 @@ ngx_http_btcf_forecasts_handler(ngx_http_request_t *r)
     }
 
     if (selection.n == 0) {
-        doc = ngx_http_btcf_segment_doc(&ngx_http_btcf_list_key);
+        doc = ngx_http_btcf_find_doc(ctx, &ngx_http_btcf_list_key);
 
         if (doc && !doc->retired
             && ngx_http_btcf_doc_outcome(doc, ngx_http_btcf_now_ms())
@@ -252,8 +252,8 @@ ngx_http_btcf_compose(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
     ctx->outcome = NGX_HTTP_BTCF_DOC_FRESH;
 
     for (i = 0; i < selection->n; i++) {
-        doc = ngx_http_btcf_segment_doc(
-                      &ngx_http_btcf_forecast_keys[selection->horizon[i]]);
+        doc = ngx_http_btcf_find_doc(ctx,
+                       &ngx_http_btcf_forecast_keys[selection->horizon[i]]);
 
         if (doc == NULL || doc->retired) {
             continue;
@@ -316,7 +316,10 @@ ngx_http_btcf_compose_none(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
     default:
         /* the names are known, so they will come */
         ctx->outcome = NGX_HTTP_BTCF_DOC_ABSENT;
-        return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_NO_DATA, NULL);
+        return ngx_http_btcf_problem(r, ctx->principal.test
+                                        ? NGX_HTTP_BTCF_SANDBOX_ABSENT
+                                        : NGX_HTTP_BTCF_NO_DATA,
+                                     NULL);
     }
 }
 
@@ -328,7 +331,7 @@ ngx_http_btcf_compose_part(ngx_http_request_t *r, ngx_http_btcf_doc_t *doc,
     ngx_http_btcf_answer_t *answer, ngx_http_btcf_outcome_e *outcome)
 {
     int64_t                          now_ms;
-    ngx_uint_t                       stale;
+    ngx_uint_t                       stale, late;
     ngx_http_btcf_ctx_t             *ctx;
     const ngx_http_btcf_loc_conf_t  *lcf;
 
@@ -338,7 +341,12 @@ ngx_http_btcf_compose_part(ngx_http_request_t *r, ngx_http_btcf_doc_t *doc,
     now_ms = ngx_http_btcf_now_ms();
 
     *outcome = ngx_http_btcf_doc_outcome(doc, now_ms);
-    stale = (*outcome == NGX_HTTP_BTCF_DOC_STALE);
+    late = (*outcome == NGX_HTTP_BTCF_DOC_STALE);
+    stale = late || ctx->stale;
+
+    if (stale && *outcome != NGX_HTTP_BTCF_DOC_EXPIRED) {
+        *outcome = NGX_HTTP_BTCF_DOC_STALE;
+    }
 
     if (*outcome == NGX_HTTP_BTCF_DOC_EXPIRED
         || (stale && lcf->stale == NGX_HTTP_BTCF_STALE_ERROR))
@@ -359,9 +367,10 @@ ngx_http_btcf_compose_part(ngx_http_request_t *r, ngx_http_btcf_doc_t *doc,
 
     answer->type = doc->type;
     answer->etag = doc->body[stale][0].etag;
-    answer->modified = ngx_max(answer->modified, doc->modified[stale]);
-    answer->max_age = ngx_min(answer->max_age,
-                              ngx_http_btcf_max_age(doc, now_ms));
+    answer->modified = ngx_max(answer->modified, doc->modified[late]);
+    answer->max_age = stale ? 0
+                            : ngx_min(answer->max_age,
+                                      ngx_http_btcf_max_age(doc, now_ms));
 
     return NGX_OK;
 }

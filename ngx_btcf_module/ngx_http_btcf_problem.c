@@ -42,6 +42,8 @@ static const ngx_http_btcf_problem_t *ngx_http_btcf_problem_of(
     ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx);
 static ngx_int_t ngx_http_btcf_problem_header(ngx_http_request_t *r,
     ngx_http_btcf_ctx_t *ctx);
+static ngx_int_t ngx_http_btcf_problem_retry(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
 static ngx_int_t ngx_http_btcf_render(ngx_http_request_t *r,
     ngx_http_btcf_ctx_t *ctx);
 static u_char *ngx_http_btcf_printable(u_char *dst, const u_char *src,
@@ -114,7 +116,18 @@ static const ngx_http_btcf_problem_t  ngx_http_btcf_problems[] = {
       ngx_string("too many open streams") },
 
     { 408, ngx_string("body-timeout"), ngx_string("Request Time-out"),
-      ngx_string("the request's body came too slowly") }
+      ngx_string("the request's body came too slowly") },
+
+    { 404, ngx_string("sandbox-absent"), ngx_string("Not Found"),
+      ngx_string("the sandbox, which answers test keys,"
+                 " has nothing at this path") },
+
+    { 400, ngx_string("unknown-simulation"), ngx_string("Bad Request"),
+      ngx_string("Btcf-Simulate takes one of 429, 503, stale, slow;"
+                 " it does not take") },
+
+    { 503, ngx_string("unavailable"), ngx_string("Service Unavailable"),
+      ngx_string("the server cannot answer this now") }
 };
 
 
@@ -203,8 +216,6 @@ static const ngx_http_btcf_problem_t  ngx_http_btcf_statuses[] = {
 static ngx_str_t  ngx_http_btcf_problem_type =
     ngx_string("application/problem+json");
 
-static ngx_str_t  ngx_http_btcf_h_id = ngx_string("X-Request-Id");
-static ngx_str_t  ngx_http_btcf_h_trace = ngx_string("traceparent");
 static ngx_str_t  ngx_http_btcf_h_cache = ngx_string("Cache-Control");
 static ngx_str_t  ngx_http_btcf_h_no_store = ngx_string("no-store");
 static ngx_str_t  ngx_http_btcf_h_retry = ngx_string("Retry-After");
@@ -272,42 +283,17 @@ ngx_http_btcf_header_filter(ngx_http_request_t *r)
     ngx_http_btcf_ctx_t             *ctx;
     const ngx_http_btcf_loc_conf_t  *lcf;
 
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
-
-    if (r != r->main || r->header_sent || (!lcf->request_id && !lcf->problem))
-    {
+    if (r != r->main || r->header_sent) {
         return ngx_http_next_header_filter(r);
     }
 
     ctx = ngx_http_btcf_get_ctx(r);
-    if (ctx == NULL) {
+
+    if (ctx == NULL || ngx_http_btcf_headers(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ngx_http_btcf_identify(r, ctx);
-
-    if (ngx_http_btcf_limit_headers(r) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (lcf->request_id) {
-        if (ngx_http_btcf_add_header(r, &ngx_http_btcf_h_id, &ctx->request_id)
-            == NULL)
-        {
-            return NGX_ERROR;
-        }
-
-        if (ctx->traced) {
-            ngx_http_btcf_trace(ctx);
-
-            if (ngx_http_btcf_add_header(r, &ngx_http_btcf_h_trace,
-                                         &ctx->traceparent)
-                == NULL)
-            {
-                return NGX_ERROR;
-            }
-        }
-    }
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
 
     if (lcf->problem && r->err_status >= NGX_HTTP_BAD_REQUEST
         && ngx_http_btcf_is_page(r)
@@ -437,8 +423,6 @@ ngx_http_btcf_problem_of(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 static ngx_int_t
 ngx_http_btcf_problem_header(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 {
-    u_char                         *p;
-    ngx_str_t                       seconds;
     ngx_http_headers_out_t         *out;
     const ngx_http_btcf_problem_t  *problem;
 
@@ -482,20 +466,39 @@ ngx_http_btcf_problem_header(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
                ? NGX_OK : NGX_ERROR;
     }
 
-    if (problem->status == NGX_HTTP_SERVICE_UNAVAILABLE) {
-        p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
+    return ngx_http_btcf_problem_retry(r, ctx);
+}
 
-        seconds.data = p;
-        seconds.len = ngx_sprintf(p, "%d", NGX_HTTP_BTCF_RETRY_AFTER) - p;
 
-        return ngx_http_btcf_add_header(r, &ngx_http_btcf_h_retry, &seconds)
-               ? NGX_OK : NGX_ERROR;
+/* When to come again: what the problem knows, or on a 503 a good guess. */
+
+static ngx_int_t
+ngx_http_btcf_problem_retry(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
+{
+    time_t     seconds;
+    ngx_str_t  text;
+
+    seconds = ctx->retry_after;
+
+    if (seconds == 0
+        && ctx->problem->status == NGX_HTTP_SERVICE_UNAVAILABLE)
+    {
+        seconds = NGX_HTTP_BTCF_RETRY_AFTER;
     }
 
-    return NGX_OK;
+    if (seconds == 0) {
+        return NGX_OK;
+    }
+
+    text.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    text.len = ngx_sprintf(text.data, "%T", seconds) - text.data;
+
+    return ngx_http_btcf_add_header(r, &ngx_http_btcf_h_retry, &text)
+           ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -1,6 +1,6 @@
 
 /*
- * One request: its context, its id and its trace.
+ * One request: its context, its headers, its id and its trace.
  *
  * The context is the data of a pool cleanup, which drops the references to
  * documents, and by which the context is found again after an internal
@@ -22,8 +22,14 @@
 #define NGX_HTTP_BTCF_ID_PREFIX  16
 #define NGX_HTTP_BTCF_SPAN_LEN   16
 
+/* `name` is a literal of the length of the header's name */
+#define ngx_http_btcf_is_named(h, name)                                       \
+    (ngx_strncasecmp((h)->key.data, (u_char *) name, sizeof(name) - 1) == 0)
+
 
 static void ngx_http_btcf_cleanup(void *data);
+static void ngx_http_btcf_read_header(ngx_http_btcf_ctx_t *ctx,
+    const ngx_table_elt_t *h);
 static void ngx_http_btcf_next_id(u_char *id);
 static ngx_uint_t ngx_http_btcf_id_is_valid(const ngx_str_t *id);
 static ngx_uint_t ngx_http_btcf_trace_is_valid(const ngx_str_t *trace);
@@ -32,10 +38,6 @@ static ngx_uint_t ngx_http_btcf_is_hex(const u_char *p, size_t len,
 
 
 static u_char  ngx_http_btcf_id[NGX_HTTP_BTCF_ID_LEN];
-
-static ngx_str_t  ngx_http_btcf_id_name = ngx_string("x-request-id");
-static ngx_str_t  ngx_http_btcf_trace_name = ngx_string("traceparent");
-
 
 ngx_http_btcf_ctx_t *
 ngx_http_btcf_find_ctx(ngx_http_request_t *r)
@@ -101,7 +103,10 @@ ngx_http_btcf_cleanup(void *data)
 }
 
 
-/* Settles the request's id and trace, from its headers or new. */
+/*
+ * Reads the request's headers, once: its id and trace are settled, and where
+ * a credential stands is remembered.
+ */
 
 void
 ngx_http_btcf_identify(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
@@ -121,39 +126,72 @@ ngx_http_btcf_identify(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
     ctx->request_id.data = ctx->id;
     ctx->request_id.len = NGX_HTTP_BTCF_ID_LEN;
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
+        for (i = 0; i < part->nelts; i++) {
+            ngx_http_btcf_read_header(ctx, &h[i]);
         }
+    }
+}
 
-        if (h[i].key.len == ngx_http_btcf_id_name.len
-            && ngx_strncasecmp(h[i].key.data, ngx_http_btcf_id_name.data,
-                               h[i].key.len)
-               == 0
-            && ngx_http_btcf_id_is_valid(&h[i].value))
-        {
-            ctx->request_id = h[i].value;
 
-        } else if (h[i].key.len == ngx_http_btcf_trace_name.len
-                   && ngx_strncasecmp(h[i].key.data,
-                                      ngx_http_btcf_trace_name.data,
-                                      h[i].key.len)
-                      == 0
-                   && ngx_http_btcf_trace_is_valid(&h[i].value))
+/* The lengths tell most headers apart, so few names are compared. */
+
+static void
+ngx_http_btcf_read_header(ngx_http_btcf_ctx_t *ctx, const ngx_table_elt_t *h)
+{
+    ngx_http_btcf_headers_t  *headers;
+
+    headers = &ctx->headers;
+
+    switch (h->key.len) {
+
+    case sizeof("Origin") - 1:
+        if (ngx_http_btcf_is_named(h, "Origin")) {
+            headers->origin = &h->value;
+        }
+        break;
+
+    case sizeof("X-API-Key") - 1:
+        if (ngx_http_btcf_is_named(h, "X-API-Key")) {
+            headers->api_key = &h->value;
+            headers->api_keys++;
+        }
+        break;
+
+    case sizeof("traceparent") - 1:
+        if (ngx_http_btcf_is_named(h, "traceparent")
+            && ngx_http_btcf_trace_is_valid(&h->value))
         {
             ctx->traced = 1;
-            ngx_memcpy(ctx->trace, h[i].value.data, NGX_HTTP_BTCF_TRACE_LEN);
+            ngx_memcpy(ctx->trace, h->value.data, NGX_HTTP_BTCF_TRACE_LEN);
         }
+        break;
+
+    case sizeof("X-Request-Id") - 1:
+        if (ngx_http_btcf_is_named(h, "X-Request-Id")
+            && ngx_http_btcf_id_is_valid(&h->value))
+        {
+            ctx->request_id = h->value;
+        }
+        break;
+
+    case sizeof("Authorization") - 1: /* and of Btcf-Simulate */
+        if (ngx_http_btcf_is_named(h, "Authorization")) {
+            headers->authorization = &h->value;
+            headers->authorizations++;
+
+        } else if (ngx_http_btcf_is_named(h, "Btcf-Simulate")) {
+            headers->simulate = &h->value;
+        }
+        break;
+
+    case sizeof("Access-Control-Request-Method") - 1:
+        if (ngx_http_btcf_is_named(h, "Access-Control-Request-Method")) {
+            headers->preflight = &h->value;
+        }
+        break;
     }
 }
 

@@ -46,6 +46,7 @@ struct ngx_http_btcf_entry_s {
 
 typedef struct {
     struct btcf_reader          reader;
+    struct btcf_auth            auth;       /* into the reader's mapping */
     const u_char               *path;
     struct btcf_metric_block   *metrics;
     ngx_http_btcf_entry_t      *buckets[NGX_HTTP_BTCF_BUCKETS];
@@ -57,6 +58,7 @@ typedef struct {
 
     ngx_msec_t                  tried;
     ngx_msec_t                  beat_seen;
+    int64_t                     alive;      /* ms, as ngx_current_msec */
     uint64_t                    heartbeat;
 
     ngx_file_uniq_t             refused;    /* inode of the last complaint */
@@ -66,6 +68,8 @@ typedef struct {
 
 static void ngx_http_btcf_segment_tick(ngx_event_t *ev);
 static void ngx_http_btcf_segment_attach(ngx_http_btcf_segment_t *seg);
+static void ngx_http_btcf_segment_reattach(ngx_http_btcf_segment_t *seg);
+static int64_t ngx_http_btcf_segment_age(struct btcf_reader *reader);
 static void ngx_http_btcf_segment_refused(ngx_http_btcf_segment_t *seg,
     enum btcf_attach why);
 static void ngx_http_btcf_segment_forget(ngx_http_btcf_segment_t *seg);
@@ -166,11 +170,7 @@ ngx_http_btcf_segment_doc(const ngx_str_t *key)
         return NULL;
     }
 
-    if (btcf_reader_is_retired(&seg->reader)
-        && ngx_current_msec - seg->tried >= NGX_HTTP_BTCF_RETRY)
-    {
-        ngx_http_btcf_segment_attach(seg);
-    }
+    ngx_http_btcf_segment_reattach(seg);
 
     entry = ngx_http_btcf_segment_entry(seg, key);
 
@@ -208,6 +208,34 @@ ngx_http_btcf_segment_state(ngx_http_btcf_segment_state_t *state)
 }
 
 
+/*
+ * The tables say who may come in only as long as somebody keeps them: once the
+ * writer has been silent for too long, a revocation may be missing.
+ */
+
+const struct btcf_auth *
+ngx_http_btcf_segment_auth(ngx_msec_t max_stale)
+{
+    ngx_http_btcf_segment_t  *seg;
+
+    seg = &ngx_http_btcf_segment;
+
+    if (seg->reader.base == NULL) {
+        return NULL;
+    }
+
+    ngx_http_btcf_segment_reattach(seg);
+
+    if (seg->auth.header == NULL
+        || (int64_t) ngx_current_msec - seg->alive > (int64_t) max_stale)
+    {
+        return NULL;
+    }
+
+    return &seg->auth;
+}
+
+
 void
 ngx_http_btcf_doc_unref(ngx_http_btcf_doc_t *doc)
 {
@@ -237,10 +265,24 @@ ngx_http_btcf_segment_tick(ngx_event_t *ev)
         if (heartbeat != seg->heartbeat) {
             seg->heartbeat = heartbeat;
             seg->beat_seen = ngx_current_msec;
+            seg->alive = (int64_t) ngx_current_msec;
         }
     }
 
     ngx_add_timer(ev, NGX_HTTP_BTCF_TICK);
+}
+
+
+/* A retired file has a successor, or will have one soon. */
+
+static void
+ngx_http_btcf_segment_reattach(ngx_http_btcf_segment_t *seg)
+{
+    if (btcf_reader_is_retired(&seg->reader)
+        && ngx_current_msec - seg->tried >= NGX_HTTP_BTCF_RETRY)
+    {
+        ngx_http_btcf_segment_attach(seg);
+    }
 }
 
 
@@ -278,6 +320,11 @@ ngx_http_btcf_segment_attach(ngx_http_btcf_segment_t *seg)
     seg->reader = fresh;
     seg->heartbeat = btcf_reader_heartbeat(&seg->reader);
     seg->beat_seen = ngx_current_msec;
+    seg->alive = (int64_t) ngx_current_msec
+                 - ngx_http_btcf_segment_age(&seg->reader);
+
+    (void) btcf_auth_attach(&seg->auth, &seg->reader);
+
     seg->refused_why = BTCF_ATTACH_OK;
 
     ngx_http_btcf_segment_forget(seg);
@@ -287,6 +334,34 @@ ngx_http_btcf_segment_attach(ngx_http_btcf_segment_t *seg)
     ngx_log_error(NGX_LOG_NOTICE, seg->log, 0,
                   "btcf: attached segment \"%s\", inode %uL",
                   seg->path, seg->reader.inode);
+}
+
+
+/*
+ * For how long, in ms, a file that has just been attached may have been silent.
+ * Its heartbeat is a counter and says nothing until it is seen to move, so the
+ * newest sign of life that has a date is taken: the birth of the file, or of
+ * what was published last. A writer that lives publishes every few seconds.
+ */
+
+static int64_t
+ngx_http_btcf_segment_age(struct btcf_reader *reader)
+{
+    int64_t               newest;
+    uint32_t              i;
+    struct btcf_doc_meta  meta;
+
+    newest = reader->header->created_unix_ms;
+
+    for (i = 0; i < reader->slot_count; i++) {
+        if (btcf_reader_gen(reader, i)
+            && btcf_reader_meta(reader, i, &meta) == BTCF_READ_OK)
+        {
+            newest = ngx_max(newest, meta.published_ms);
+        }
+    }
+
+    return ngx_max(ngx_http_btcf_now_ms() - newest, 0);
 }
 
 
