@@ -70,9 +70,10 @@ void role_ready(const struct role_context *context);
 /* Sleeps `ms`, beating at least once a second; returns false as soon as the role is to stop. */
 bool role_pause(const struct role_context *context, int64_t ms);
 
-/* The main loops, one file each (roles/ingest.c, worker.c, publish.c). One function serves the three worker lanes. */
+/* The main loops, one file each (roles/ingest.c, worker.c, publish.c, meter.c). One function serves the three worker lanes. */
 int ingest_run(const struct role_context *context);
 int worker_run(const struct role_context *context);
 int publish_run(const struct role_context *context);
+int meter_run(const struct role_context *context);
 
 #endif
