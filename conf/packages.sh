@@ -12,7 +12,7 @@ run_packages='
     gcc make perl pkg-config
     nginx nginx-dev
     postgresql-15 redis-server
-    libpq-dev libcurl4-openssl-dev libjansson-dev libjwt-dev libconfuse-dev libhiredis-dev
+    libpq-dev libcurl4-openssl-dev libjansson-dev libconfuse-dev libhiredis-dev
     libssl-dev zlib1g-dev libcrypt-dev libsystemd-dev libpcre2-dev
     libnlopt-dev liblapacke-dev libopenblas-dev
     ca-certificates curl'
@@ -20,7 +20,7 @@ run_packages='
 # sanitizers and fuzzers, unit tests, servers' clients, load, and what checks our output with other people's code
 test_packages='
     clang clang-format libclang-rt-14-dev shellcheck
-    libcmocka-dev valgrind gcovr
+    libcmocka-dev libjwt-dev valgrind gcovr
     python3 python3-pytest python3-psycopg2 python3-numpy python3-scipy python3-pandas python3-cryptography
     wrk nghttp2-client prometheus jq faketime postgresql-client-15 procps iproute2 git dpkg-dev'
 

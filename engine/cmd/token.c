@@ -1,186 +1,54 @@
-/* btcf token: what the worker would say to a token, said on the command line, for operators and for test suites. */
+/* btcf token: the manual and the verbs. */
+#include "cmd/token.h"
+
+#include "cmd/admin.h"
 #include "cmd/command.h"
-
-#include <stdio.h>
-#include <string.h>
-
-#include "cmd/cli.h"
-#include "core/clock.h"
-#include "core/err.h"
-#include "core/str.h"
-#include "jose/claims.h"
-#include "jose/jwk.h"
-#include "jose/jws.h"
 
 static int run(int argc, char **argv);
 
 const struct command command_token = {
     .name = "token",
-    .summary = "verify signed tokens",
+    .summary = "issue, end and verify signed tokens",
     .usage =
-        "usage: btcf token verify --jwks FILE [--alg A] [--jws] [CLAIMS] TOKEN\n"
+        "usage: btcf token issue --user EMAIL|ID [--scopes a,b] [--lifetime 15m] [--session SID] [--ticket] [STORE]\n"
+        "       btcf token revoke --session SID [STORE]\n"
+        "       btcf token rotate-key [STORE]\n"
+        "       btcf token verify --jwks FILE [--alg A] [--jws] [CLAIMS] TOKEN\n"
         "       btcf token verify --jwks FILE [--alg A] [--jws] [CLAIMS] --batch < TOKENS\n\n"
-        "Prints \"valid\", or \"invalid: \" and a word that says why; the exit status is 0 or 1. With --batch, each\n"
-        "line of standard input is a token and each gets one such line; the exit status is 0 when all were judged.\n"
-        "A token that begins with a dash stands behind \"--\".\n\n"
-        "--jwks FILE    a JWK Set, or one JWK alone; what cannot be used of it is said on standard error\n"
-        "--alg A        all keys of the file are for A: needed where a key does not say, else RSA is for RS256\n"
-        "               and a secret for HS256\n"
-        "--jws          stop behind the signature: the payload may be anything\n\n"
+        "issue       prints a token of the account: ES256, typ at+jwt, in a new session or in --session\n"
+        "            --scopes     default: all that the account's plan has\n"
+        "            --lifetime   at most 24h\n"
+        "            --ticket     instead: a ticket for one event stream, good for 30 s, scope stream alone\n"
+        "revoke      ends a session: none of its tokens is accepted a second later\n"
+        "rotate-key  the next signing key becomes the active one and a new next one is published; tokens that the\n"
+        "            old one has signed stay good until they expire\n"
+        "verify      prints \"valid\", or \"invalid: \" and a word that says why; the exit status is 0 or 1. With\n"
+        "            --batch, each line of standard input is a token and each gets one such line; the exit status\n"
+        "            is 0 when all were judged. A token that begins with a dash stands behind \"--\".\n"
+        "            --jwks FILE  a JWK Set, or one JWK alone; what cannot be used of it is said on standard error\n"
+        "            --alg A      all keys of the file are for A: needed where a key does not say, else RSA is for\n"
+        "                         RS256 and a secret for HS256\n"
+        "            --jws        stop behind the signature: the payload may be anything\n\n"
         "CLAIMS, all about the payload, which must be claims with an expiry:\n"
         "--iss TEXT     the issuer\n"
         "--aud TEXT     one of the audiences\n"
         "--typ TEXT     the header's typ (default: none, JWT or at+jwt)\n"
         "--leeway S     seconds that clocks may differ, 0 to 60 (default 30)\n"
-        "--at S         judge as of this Unix time instead of now\n",
+        "--at S         judge as of this Unix time instead of now\n\n"
+        "STORE:\n"
+        "--json               for scripts\n"
+        "--state DIR          of a running `btcf up` (default var), or\n"
+        "--database-url URL, --config FILE, --set NAME=VALUE\n",
     .run = run,
 };
 
-#define DEFAULT_LEEWAY_S 30
-
-struct options {
-    const char *jwks, *alg, *iss, *aud, *typ, *leeway, *at;
-    bool is_batch, is_jws;
-};
-
-/* All that judging one token needs. */
-struct judge {
-    struct btcf_jwks *set;
-    struct btcf_verifier verifier;
-    struct btcf_jws jws;
-    struct btcf_claims_policy policy;
-    int64_t now_s;
-    bool is_jws;
-};
-
-static enum btcf_verdict judge_token(struct judge *judge, const char *token, size_t len)
-{
-    struct btcf_claims claims;
-    enum btcf_verdict verdict = btcf_jws_parse(&judge->jws, token, len);
-
-    if (verdict == BTCF_TOKEN_VALID)
-        verdict = btcf_jws_verify(&judge->jws, &judge->verifier);
-    if (verdict == BTCF_TOKEN_VALID && !judge->is_jws)
-        verdict = btcf_claims_parse(&claims, &judge->jws);
-    if (verdict == BTCF_TOKEN_VALID && !judge->is_jws)
-        verdict = btcf_claims_check(&claims, &judge->policy, judge->now_s);
-    return verdict;
-}
-
-static int judge_one(struct judge *judge, const char *token)
-{
-    enum btcf_verdict verdict = judge_token(judge, token, strlen(token));
-
-    printf("%s%s\n", verdict == BTCF_TOKEN_VALID ? "" : "invalid: ", btcf_verdict_text(verdict));
-    return verdict == BTCF_TOKEN_VALID ? EXIT_OK : EXIT_FAILED;
-}
-
-/* A line without its end into `line`; of a longer one the first `size` bytes, so that it is seen to be too long. Its
- * length, or -1 at the end of the input. */
-static ssize_t read_line(FILE *in, char *line, size_t size)
-{
-    size_t len = 0;
-    int c = getc(in);
-
-    if (c == EOF)
-        return -1;
-    for (; c != EOF && c != '\n'; c = getc(in))
-        if (len < size)
-            line[len++] = (char)c;
-    return (ssize_t)len;
-}
-
-static int judge_lines(struct judge *judge)
-{
-    char line[BTCF_TOKEN_MAX + 1];
-
-    for (ssize_t len; (len = read_line(stdin, line, sizeof line)) >= 0;) {
-        enum btcf_verdict verdict = judge_token(judge, line, (size_t)len);
-
-        if (printf("%s%s\n", verdict == BTCF_TOKEN_VALID ? "" : "invalid: ", btcf_verdict_text(verdict)) < 0)
-            break;
-    }
-    if (ferror(stdin) || fflush(stdout) != 0)
-        return err_set(E_STORE, "not all tokens could be read, or not all verdicts written");
-    return EXIT_OK;
-}
-
-static int load_keys(struct judge *judge, const struct options *options)
-{
-    const struct btcf_alg *only = NULL;
-
-    if (options->jwks == NULL)
-        return err_set(E_INPUT, "--jwks says which keys to verify with");
-    if (options->alg != NULL) {
-        only = btcf_alg_find(options->alg, strlen(options->alg));
-        if (only == NULL)
-            return err_set(E_INPUT, "--alg: there is no algorithm \"%s\"", options->alg);
-    }
-    const char *why = btcf_jwks_load(options->jwks, only, &judge->set);
-    if (why != NULL)
-        return err_set(E_INPUT, "%s: %s", options->jwks, why);
-    if (judge->set->skipped_count > 0)
-        fprintf(stderr, "%s: %zu left out, the first because %s\n", options->jwks, judge->set->skipped_count,
-                judge->set->first_skipped);
-    if (judge->set->has_private && judge->set->keys[0].public_key != NULL)
-        fprintf(stderr, "%s: has private keys, which verifying does not need\n", options->jwks);
-    return 0;
-}
-
-static int set_policy(struct judge *judge, const struct options *options)
-{
-    struct btcf_claims_policy *policy = &judge->policy;
-
-    *policy = (struct btcf_claims_policy){options->iss, options->aud, options->typ, DEFAULT_LEEWAY_S};
-    judge->is_jws = options->is_jws;
-    judge->now_s = clock_wall_ms() / 1000;
-    if (options->leeway != NULL && (str_parse_i64(str_of(options->leeway), &policy->leeway_s) < 0 ||
-                                    policy->leeway_s < 0 || policy->leeway_s > BTCF_LEEWAY_MAX_S))
-        return err_set(E_INPUT, "--leeway is 0 to %d seconds", BTCF_LEEWAY_MAX_S);
-    if (options->at != NULL && (str_parse_i64(str_of(options->at), &judge->now_s) < 0 || judge->now_s < 0 ||
-                                judge->now_s > BTCF_INSTANT_MAX_S))
-        return err_set(E_INPUT, "--at is a Unix time in seconds");
-    return 0;
-}
-
-static int verify(const struct options *options, const char *token)
-{
-    struct judge judge = {.set = NULL};
-    int result = -1;
-
-    if (set_policy(&judge, options) < 0 || load_keys(&judge, options) < 0)
-        return -1;
-    if (!btcf_verifier_init(&judge.verifier, judge.set)) {
-        err_set(E_LIMIT, "no memory for the contexts of the keys");
-        goto out;
-    }
-    result = token != NULL ? judge_one(&judge, token) : judge_lines(&judge);
-    btcf_verifier_release(&judge.verifier);
-out:
-    btcf_jwks_free(&judge.set);
-    return result;
-}
-
 static int run(int argc, char **argv)
 {
-    struct options options = {.jwks = NULL};
-    const struct cli_option table[] = {
-        {.name = "--jwks", .value = &options.jwks}, {.name = "--alg", .value = &options.alg},
-        {.name = "--iss", .value = &options.iss},   {.name = "--aud", .value = &options.aud},
-        {.name = "--typ", .value = &options.typ},   {.name = "--leeway", .value = &options.leeway},
-        {.name = "--at", .value = &options.at},     {.name = "--batch", .flag = &options.is_batch},
-        {.name = "--jws", .flag = &options.is_jws}, {.name = NULL},
-    };
-    struct cli cli;
-    int result;
+    static const struct admin_verb verbs[] = {{"verify", token_verify},
+                                              {"issue", token_issue_verb},
+                                              {"revoke", token_revoke_verb},
+                                              {"rotate-key", token_rotate_key_verb},
+                                              {NULL, NULL}};
 
-    if (cli_parse(&cli, argc, argv, table) < 0)
-        return -1;
-    size_t expected_count = options.is_batch ? 1 : 2;
-    if (cli.word_count != expected_count || strcmp(cli.words[0], "verify") != 0)
-        result = err_set(E_INPUT, "say `btcf token verify --jwks FILE TOKEN`, or --batch instead of the token");
-    else
-        result = verify(&options, options.is_batch ? NULL : cli.words[1]);
-    cli_release(&cli);
-    return result;
+    return admin_dispatch(verbs, argc, argv);
 }

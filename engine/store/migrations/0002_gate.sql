@@ -52,7 +52,7 @@ CREATE TABLE usage_row (
     key_id      bigint,                               -- NULL: the account's tokens
     free_at_ms  bigint                                -- NULL: in use; else wall clock from which it may be given away
 );
-CREATE INDEX usage_row_free ON usage_row (free_at_ms, row) WHERE free_at_ms IS NOT NULL;
+CREATE INDEX usage_row_free ON usage_row (row) WHERE free_at_ms IS NOT NULL;   -- few: those of two days, and what is free
 
 CREATE TABLE account (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -97,6 +97,9 @@ CREATE TRIGGER api_key_changed BEFORE UPDATE OF scopes, networks, expires_s, sta
     FOR EACH ROW EXECUTE FUNCTION mark_gate_change();
 CREATE INDEX api_key_change ON api_key (changed);
 CREATE INDEX api_key_account ON api_key (account_id);
+CREATE INDEX api_key_expiry ON api_key (expires_s) WHERE state = 'active';
+CREATE INDEX api_key_replaced ON api_key (replaced_by) WHERE replaced_by IS NOT NULL;
+CREATE UNIQUE INDEX api_key_row ON api_key (row) WHERE state = 'active';
 
 -- A session is what a person ends: every token belongs to one. token_until_s: expiry of the last token issued in it.
 CREATE TABLE session (
