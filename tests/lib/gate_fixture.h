@@ -70,6 +70,13 @@ static inline struct btcf_account gate_account(uint32_t n)
     return account;
 }
 
+static inline bool gate_is_same_account(const struct btcf_account *a, const struct btcf_account *b)
+{
+    return memcmp(a->id, b->id, sizeof(a->id)) == 0 && a->number == b->number && a->row == b->row &&
+           a->flags == b->flags && a->plan == b->plan && a->tokens_valid_after_s == b->tokens_valid_after_s &&
+           a->blocked_until_s == b->blocked_until_s && a->blocked_period == b->blocked_period;
+}
+
 static inline struct btcf_plan gate_plan(uint16_t n)
 {
     struct btcf_plan plan = {.number = n,

@@ -161,7 +161,8 @@ static inline struct writer_options inv_options(const char *dir)
                                    .doc_bytes_max = BTCF_BODY_COUNT * INV_BODY_MAX,
                                    .event_count = 16,
                                    .dist_count_max = 1,
-                                   .mode = 0640};
+                                   .mode = 0640,
+                                   .auth = {.keys = 1024, .accounts = 16, .revoked = 128, .networks = 256}};
 }
 
 #endif

@@ -19,13 +19,15 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum place { BORN, BEFORE_RENAME, AFTER_RENAME, PUBLISHING, FILLING, FILLED, PLACE_COUNT };
+enum place { BORN, BEFORE_RENAME, AFTER_RENAME, PUBLISHING, FILLING, FILLED, GATE_FILLING, GATE_FILLED, PLACE_COUNT };
 
 static void note_place(enum place place);
 #define WRITER_AT(place) note_place(place)
 
 #include "shm_fixture.h"
 #include "shm_invariant.h"
+
+#include "gate_invariant.h"
 
 #define READER_MAX 16
 #define STALL_LIMIT_S 60
@@ -36,7 +38,8 @@ static void note_place(enum place place);
 
 /* Plain in the reader that counts; copied to the board and back as shared words. */
 struct tally {
-    uint64_t reads, changed, torn, backwards, retries, busy, attaches, sides, controls, control_torn;
+    uint64_t reads, changed, torn, backwards, retries, busy, attaches, sides, controls, control_torn, gates,
+        gates_wrong;
 };
 
 /* What the processes tell each other; a page that is none of the files under test. */
@@ -45,7 +48,8 @@ static struct board {
     _Atomic uint32_t trap;  /* where it shall stop and wait to be killed: enum place, or PLACE_COUNT for nowhere */
     _Atomic int32_t trap_after; /* visits to that place before it does */
     _Atomic uint32_t is_trapped, is_over;
-    _Atomic uint64_t publications;
+    _Atomic uint64_t publications, used_up;
+    struct gate_board gate;
     struct tally tallies[READER_MAX];
 } * board;
 
@@ -70,14 +74,14 @@ static void note_place(enum place place)
         pause();
 }
 
-static void write_until_killed(void)
+/* One file, until a table of the gate is used up. */
+static void write_one_file(void)
 {
     const struct writer_options sizes = inv_options(fixture.dir);
     struct writer *writer;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     note_place(BORN);
-    if (writer_create(&writer, &sizes) < 0) {
+    if (writer_create(&writer, &sizes) < 0 || gate_fill(writer) < 0) {
         fprintf(stderr, "# %s\n", err_text());
         _exit(1);
     }
@@ -87,7 +91,7 @@ static void write_until_killed(void)
         fprintf(stderr, "# %s\n", err_text());
         _exit(1);
     }
-    for (uint64_t n = 0;; n++) {
+    for (uint64_t n = 0; gate_step(writer, &board->gate) == 0; n++) {
         note_place(PUBLISHING);
         inv_publish(writer, (uint32_t)(n % INV_DOC_COUNT));
         if (n % SIDE_EVERY == 0) {
@@ -98,12 +102,26 @@ static void write_until_killed(void)
         }
         atomic_fetch_add_explicit(&board->publications, 1, memory_order_relaxed);
     }
+    if (err_kind() != E_LIMIT) {
+        fprintf(stderr, "# %s\n", err_text());
+        _exit(1);
+    }
+    atomic_fetch_add_explicit(&board->used_up, 1, memory_order_relaxed);
+    writer_close(&writer);
+}
+
+static void write_until_killed(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;)
+        write_one_file();
 }
 
 /* ---- the readers ------------------------------------------------------------------------------------------------- */
 
 struct seat {
     struct btcf_reader reader;
+    struct btcf_auth auth;
     struct tally tally;
     unsigned number;
     int64_t slots[INV_DOC_COUNT];
@@ -134,6 +152,8 @@ static void attach_if_outdated(struct seat *seat)
         return;
     }
     seat->tally.attaches++;
+    if (!btcf_auth_attach(&seat->auth, &seat->reader))
+        complain(seat, &seat->tally.gates_wrong, "a live file lacks the gate", 0);
     for (uint32_t doc = 0; doc < INV_DOC_COUNT; doc++) {
         inv_key(key, doc);
         seat->slots[doc] = btcf_reader_find(&seat->reader, key, strlen(key));
@@ -212,6 +232,19 @@ static void read_event_and_curve(struct seat *seat)
     seat->tally.sides++;
 }
 
+static void read_gate(struct seat *seat)
+{
+    const char *wrong = gate_check_whole(&seat->auth, seat->turn / SIDE_EVERY);
+    const char *good_again = gate_check_refused(&seat->auth, &board->gate, seat->turn / SIDE_EVERY);
+
+    if (wrong != NULL)
+        complain(seat, &seat->tally.gates_wrong, wrong, 0);
+    /* In a file that has been replaced what was refused since is not, until this reader's next look for another. */
+    if (good_again != NULL && !btcf_reader_is_outdated(&seat->reader, fixture.pub))
+        complain(seat, &seat->tally.gates_wrong, good_again, 0);
+    seat->tally.gates++;
+}
+
 static void read_until_over(unsigned number)
 {
     struct seat seat = {.number = number, .turn = number};
@@ -227,8 +260,10 @@ static void read_until_over(unsigned number)
         read_document(&seat);
         if (seat.turn % CONTROL_EVERY == 0)
             read_carelessly(&seat);
-        if (seat.turn % SIDE_EVERY == 0)
+        if (seat.turn % SIDE_EVERY == 0) {
             read_event_and_curve(&seat);
+            read_gate(&seat);
+        }
         seat.tally.retries = seat.reader.retries;
         seat.tally.busy = seat.reader.busy;
         btcf_words_store(&board->tallies[number], &seat.tally, sizeof(seat.tally));
@@ -265,6 +300,8 @@ static struct tally sum_up(void)
         sum.sides += one.sides;
         sum.controls += one.controls;
         sum.control_torn += one.control_torn;
+        sum.gates += one.gates;
+        sum.gates_wrong += one.gates_wrong;
     }
     return sum;
 }
@@ -310,18 +347,20 @@ static void run_writer(unsigned unused)
         }                                                                                                            \
     } while (0)
 
-/* Of every twenty kills: twelve in the middle of a document, one before and one after the rename, six anywhere. */
+/* Of every twenty kills: eleven in the middle of a document, one before and one after the rename, three in the middle of
+ * a change of the gate, four anywhere. */
 static void set_trap(uint64_t kill_number)
 {
-    static const enum place places[20] = {FILLING, FILLING,       PLACE_COUNT, FILLING,     FILLING,
-                                          FILLING, PLACE_COUNT,   FILLING,     FILLING,     PLACE_COUNT,
-                                          FILLING, BEFORE_RENAME, FILLING,     PLACE_COUNT, FILLING,
-                                          FILLING, AFTER_RENAME,  PLACE_COUNT, FILLING,     PLACE_COUNT};
+    static const enum place places[20] = {FILLING,     FILLING,       PLACE_COUNT, FILLING,     GATE_FILLED,
+                                          FILLING,     PLACE_COUNT,   FILLING,     FILLING,     GATE_FILLING,
+                                          FILLING,     BEFORE_RENAME, FILLING,     PLACE_COUNT, FILLING,
+                                          GATE_FILLED, AFTER_RENAME,  FILLING,     FILLING,     PLACE_COUNT};
     enum place place = places[kill_number % BTCF_LENGTH(places)];
 
     atomic_store(&board->is_trapped, 0);
     /* Which of the four bodies, and how far from the last kill, changes from kill to kill. */
-    atomic_store(&board->trap_after, place == FILLING ? (int32_t)(inv_mix(kill_number) % 101) : 0);
+    atomic_store(&board->trap_after,
+                 place >= FILLING && place < PLACE_COUNT ? (int32_t)(inv_mix(kill_number) % 101) : 0);
     atomic_store(&board->trap, place);
 }
 
@@ -382,10 +421,16 @@ static int report(const struct tally *sum, const uint64_t died_at[PLACE_COUNT], 
            sum->reads, options.readers, elapsed_s, (double)sum->reads / elapsed_s, sum->changed);
     printf("# %" PRIu64 " publications, %.0f per s; %" PRIu64 " times a reader attached to a new file\n",
            (uint64_t)board->publications, (double)board->publications / elapsed_s, sum->attaches);
+    uint64_t died_in_gate = died_at[GATE_FILLING] + died_at[GATE_FILLED];
+
     printf("# %" PRIu64 " kills: %" PRIu64 " between first data store and generation store, %" PRIu64
-           " before and %" PRIu64 " after the rename, %" PRIu64 " elsewhere\n",
-           kills, died_at[FILLING], died_at[BEFORE_RENAME], died_at[AFTER_RENAME],
-           kills - died_at[FILLING] - died_at[BEFORE_RENAME] - died_at[AFTER_RENAME]);
+           " before and %" PRIu64 " after the rename, %" PRIu64 " in a change of the gate, %" PRIu64 " elsewhere\n",
+           kills, died_at[FILLING], died_at[BEFORE_RENAME], died_at[AFTER_RENAME], died_in_gate,
+           kills - died_at[FILLING] - died_at[BEFORE_RENAME] - died_at[AFTER_RENAME] - died_in_gate);
+    printf("# %" PRIu64 " changes of the gate, %" PRIu64 " looks at it, %" PRIu64
+           " files used up; last revoked session %u, last disabled key %u\n",
+           (uint64_t)board->gate.steps, sum->gates, (uint64_t)board->used_up, board->gate.revoked_upto,
+           board->gate.disabled_upto);
     printf("# torn %" PRIu64 ", backwards %" PRIu64 ", retries %" PRIu64 " (%.4f %%), found busy %" PRIu64
            " (%.4f %%)\n",
            sum->torn, sum->backwards, sum->retries, 100.0 * (double)sum->retries / (double)sum->reads, sum->busy,
@@ -404,6 +449,9 @@ static int report(const struct tally *sum, const uint64_t died_at[PLACE_COUNT], 
         {"at least half of the kills hit a half-written document", died_at[FILLING] * 2 >= options.kills},
         {"every reader follows the writers from file to file", sum->attaches > options.readers},
         {"readers see new generations", sum->changed > options.kills},
+        {"nothing in the gate is torn or lost, and what was taken away stays away",
+         sum->gates_wrong == 0 && sum->gates > options.readers},
+        {"writers die in the middle of changes of the gate", died_in_gate * 10 >= options.kills},
     };
 
     printf("1..%zu\n", BTCF_LENGTH(tests));
