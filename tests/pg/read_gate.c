@@ -5,6 +5,7 @@
  *     read_gate FILE account NUMBER        the account by number; subject ID: by its public id
  *     read_gate FILE plan NAME
  *     read_gate FILE revoked ID            is the session revoked?
+ *     read_gate FILE closed DIGEST         waits until the key is refused; CLOCK_MONOTONIC in ns when it was
  *     read_gate FILE tables                where the tables come from and how large they are
  *
  * For tests: the file is opened anew each time, as a worker would that has just found it. Exit status 3: no file, 4: no gate.
@@ -14,9 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "shm/auth.h"
 #include "shm/reader.h"
+
+#define WAIT_TRIES 100000
+#define WAIT_STEP_NS 100000
 
 static const char *outcome_text(enum btcf_read outcome)
 {
@@ -63,6 +68,27 @@ static int print_allows(const struct btcf_auth *auth, const char *text, const ch
     if (inet_pton(AF_INET, address, bytes + 12) != 1 && inet_pton(AF_INET6, address, bytes) != 1)
         return 2;
     return puts(btcf_auth_network_allows(auth, key.networks, bytes) ? "true" : "false") < 0;
+}
+
+static int print_closed(const struct btcf_auth *auth, const char *text)
+{
+    static const struct timespec step = {.tv_nsec = WAIT_STEP_NS};
+    uint8_t digest[BTCF_DIGEST_SIZE];
+    struct btcf_key key;
+    struct timespec now;
+    if (!parse_hex(text, digest, sizeof(digest)))
+        return 2;
+    puts("\"waiting\""); /* so that the caller begins no sooner */
+    fflush(stdout);
+    for (int i = 0; i < WAIT_TRIES; i++) {
+        if (btcf_auth_key(auth, digest, &key) != BTCF_READ_OK || (key.flags & BTCF_KEY_ENABLED) == 0) {
+            clock_gettime(CLOCK_MONOTONIC, &now);
+            printf("%lld\n", (long long)now.tv_sec * 1000000000 + now.tv_nsec);
+            return 0;
+        }
+        nanosleep(&step, NULL);
+    }
+    return 1;
 }
 
 static int print_account(const struct btcf_auth *auth, const char *number, const char *subject)
@@ -138,6 +164,8 @@ int main(int argc, char **argv)
         status = print_key(&auth, name);
     else if (strcmp(what, "allows") == 0 && argc == 5)
         status = print_allows(&auth, name, argv[4]);
+    else if (strcmp(what, "closed") == 0)
+        status = print_closed(&auth, name);
     else if (strcmp(what, "account") == 0)
         status = print_account(&auth, name, NULL);
     else if (strcmp(what, "subject") == 0)
