@@ -58,6 +58,22 @@
 #define NGX_HTTP_BTCF_AUTH_OPTIONAL 1
 #define NGX_HTTP_BTCF_AUTH_REQUIRED 2
 
+/* btcf_limit; AUTO: on where btcf_auth is */
+#define NGX_HTTP_BTCF_LIMIT_OFF     0
+#define NGX_HTTP_BTCF_LIMIT_ON      1
+#define NGX_HTTP_BTCF_LIMIT_DRY_RUN 2
+#define NGX_HTTP_BTCF_LIMIT_AUTO    3
+
+/* btcf_limit_headers */
+#define NGX_HTTP_BTCF_HEADERS_OFF   0
+#define NGX_HTTP_BTCF_HEADERS_DRAFT 1
+#define NGX_HTTP_BTCF_HEADERS_LEGACY  2
+#define NGX_HTTP_BTCF_HEADERS_BOTH  3
+
+/* longest RateLimit-Policy: three names with suffixes, five numbers */
+#define NGX_HTTP_BTCF_POLICY_MAX                                             \
+    (3 * (BTCF_PLAN_NAME_MAX + sizeof("\"-month\";q=;w=, ")) + 5 * NGX_INT64_LEN)
+
 /* route of a location that names none: decided by what it serves */
 #define NGX_HTTP_BTCF_ROUTE_UNSET   BTCF_METRIC_ROUTES
 
@@ -112,6 +128,7 @@ typedef enum {
 typedef struct {
     ngx_str_t                   shm_dir;
     ngx_str_t                   segment;    /* path of pub, with a NUL */
+    struct btcf_edge_options    edge_options;
 
     /* set by the master before it forks, on a mapping that all share */
     struct btcf_edge            edge;
@@ -141,6 +158,13 @@ typedef struct {
 } ngx_http_btcf_policy_conf_t;
 
 typedef struct {
+    ngx_uint_t                  mode;
+    ngx_uint_t                  headers;
+    ngx_uint_t                  units;      /* UNSET: what is served knows */
+    ngx_http_complex_value_t   *cost;       /* NULL: units */
+    struct btcf_plan           *address;    /* NULL: the plan "guest" */
+    ngx_uint_t                  everybody;  /* limited by address as well */
+    struct btcf_rate           *failures;
 } ngx_http_btcf_limit_conf_t;
 
 typedef struct {
@@ -257,6 +281,8 @@ typedef struct {
     enum btcf_limit_outcome         limit_outcome;
     struct btcf_take                take;       /* what the limiter said */
     struct btcf_plan                plan;       /* as it was then */
+    ngx_uint_t                      quota;      /* the period that is over */
+    int64_t                         quota_until_s;
     ngx_uint_t                      units;      /* what a 200 costs */
     time_t                          retry_after; /* of the problem; 0: usual */
     u_char                          id[NGX_HTTP_BTCF_ID_LEN];
@@ -431,11 +457,34 @@ ngx_int_t ngx_http_btcf_limit_address(ngx_http_request_t *r,
 void ngx_http_btcf_limit_failure(ngx_http_request_t *r);
 ngx_int_t ngx_http_btcf_limit_account(ngx_http_request_t *r,
     ngx_http_btcf_ctx_t *ctx);
+char *ngx_http_btcf_set_limit_address(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_btcf_set_limit_failures(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_btcf_set_cost(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* called by the header filter, once per answer of a main request */
 ngx_int_t ngx_http_btcf_limit_headers(ngx_http_request_t *r);
 void ngx_http_btcf_limit_create(ngx_http_btcf_limit_conf_t *conf);
 char *ngx_http_btcf_limit_merge(ngx_conf_t *cf,
     ngx_http_btcf_limit_conf_t *prev, ngx_http_btcf_limit_conf_t *conf);
+
+/* _plan */
+
+/* the UTC day and month that it is, and when the next ones begin */
+
+typedef struct {
+    uint64_t                    day;
+    uint64_t                    month;
+    int64_t                     day_end_s;
+    int64_t                     month_end_s;
+} ngx_http_btcf_periods_t;
+
+const ngx_http_btcf_periods_t *ngx_http_btcf_periods(void);
+/* the plan "guest"; a built-in one when there is none, or no segment */
+void ngx_http_btcf_plan_guest(const struct btcf_auth *auth,
+    struct btcf_plan *plan);
+/* text of RateLimit-Policy, valid until the next call */
+const ngx_str_t *ngx_http_btcf_plan_policy(const struct btcf_plan *plan);
 
 /* _document */
 
@@ -496,6 +545,7 @@ ngx_int_t ngx_http_btcf_problem_status(const ngx_http_btcf_ctx_t *ctx);
 ngx_int_t ngx_http_btcf_live_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_btcf_ready_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_btcf_metrics_handler(ngx_http_request_t *r);
+char *ngx_http_btcf_set_edge(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_btcf_meter_open(ngx_cycle_t *cycle,
     ngx_http_btcf_main_conf_t *mcf);
 struct btcf_metric_block *ngx_http_btcf_meter_block(

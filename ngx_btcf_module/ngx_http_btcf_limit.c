@@ -1,15 +1,126 @@
 
 /*
- * Limits by address and by account. None is configured yet.
+ * How often may they? Rates and quotas, decided in shared memory by
+ * engine/shm/limit.c; this file says whose word is asked, at what rate, and
+ * what becomes of a refusal.
+ *
+ *     what                      charged                    by
+ *     failed credentials        one for each               address
+ *     guests                    the request's cost         address
+ *     locations with `all`      the request's cost         address, as well
+ *     keys, tokens, tickets     the request's cost         account
+ *
+ * A main request is charged once, whatever it is redirected to; and what was
+ * refused is not looked at again, so that an `error_page` can be served.
+ *
+ * The clock is read once per request, by the access handler, and not taken
+ * from the event loop: its kept time may be some milliseconds old, and by the
+ * real clock that much more would be admitted (shm/limit.h).
  */
 
 
 #include "ngx_http_btcf.h"
 
+#include <time.h>
+
+
+/* what an address is limited for: the last word of its hash's key */
+#define NGX_HTTP_BTCF_FOR_FAILURES   1
+#define NGX_HTTP_BTCF_FOR_LIMIT      2      /* xor the plan's checksum */
+
+#define NGX_HTTP_BTCF_COST_MAX       1000000
+#define NGX_HTTP_BTCF_RATE_MAX       1000000
+#define NGX_HTTP_BTCF_NS             UINT64_C(1000000000)
+
+/* failed credentials, when nothing is configured: ten a minute */
+#define NGX_HTTP_BTCF_FAILURE_NS     (6 * NGX_HTTP_BTCF_NS)
+#define NGX_HTTP_BTCF_FAILURE_BURST  20
+
+
+static ngx_uint_t ngx_http_btcf_limit_mode(
+    const ngx_http_btcf_loc_conf_t *lcf);
+static ngx_int_t ngx_http_btcf_limit_guest(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
+static ngx_int_t ngx_http_btcf_limit_known(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
+static struct btcf_take ngx_http_btcf_limit_take(_Atomic uint64_t *tat_ns,
+    const struct btcf_rate *rate, uint64_t now_ns, uint64_t cost);
+static ngx_int_t ngx_http_btcf_limit_quota(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
+static ngx_int_t ngx_http_btcf_limit_settle(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx, enum btcf_limit_outcome refusal);
+static ngx_int_t ngx_http_btcf_limit_refuse(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx, enum btcf_limit_outcome outcome);
+static ngx_uint_t ngx_http_btcf_limit_cost(ngx_http_request_t *r);
+static uint64_t ngx_http_btcf_limit_hash(ngx_http_request_t *r,
+    uint32_t purpose);
+static struct btcf_rate ngx_http_btcf_limit_rate(
+    const struct btcf_plan *plan);
+static char *ngx_http_btcf_set_rate(ngx_conf_t *cf, struct btcf_plan *plan,
+    ngx_uint_t *all);
+static ngx_int_t ngx_http_btcf_parse_rate(const ngx_str_t *text,
+    uint64_t *period_ns);
+
+
+static const struct btcf_rate  ngx_http_btcf_failures = {
+    .period_ns = NGX_HTTP_BTCF_FAILURE_NS,
+    .burst = NGX_HTTP_BTCF_FAILURE_BURST
+};
+
+
+/*
+ * Before the credential is looked at: an address that has failed too often
+ * is refused when it sends another one, so a flood of forged credentials costs
+ * no cryptography. Guests of the same address are not refused for it.
+ */
 
 ngx_int_t
 ngx_http_btcf_limit_address(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 {
+    ngx_str_t                         text;
+    struct btcf_take                  take;
+    const struct btcf_rate           *rate;
+    const ngx_http_btcf_loc_conf_t   *lcf;
+    const ngx_http_btcf_main_conf_t  *mcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+
+    if (r != r->main || r->err_status || ctx->charged) {
+        return NGX_OK;
+    }
+
+    rate = lcf->limit.failures;
+
+    if (rate->period_ns && lcf->policy.auth != NGX_HTTP_BTCF_AUTH_OFF) {
+        mcf = ngx_http_get_module_main_conf(r, ngx_http_btcf_module);
+
+        take = btcf_address_take(&mcf->edge,
+                       ngx_http_btcf_limit_hash(r, NGX_HTTP_BTCF_FOR_FAILURES),
+                       rate, ctx->started_us * 1000, 0);
+
+        if (!take.admitted
+            && ngx_http_btcf_credential(r, &text)
+               != NGX_HTTP_BTCF_CREDENTIAL_NONE)
+        {
+            ctx->take = take;
+
+            if (ngx_http_btcf_limit_settle(r, ctx, BTCF_LIMIT_ADDRESS)
+                != NGX_OK)
+            {
+                return NGX_DECLINED;
+            }
+        }
+    }
+
+    ctx->units = ngx_http_btcf_limit_cost(r);
+
+    if (lcf->limit.everybody
+        && ctx->units
+        && ngx_http_btcf_limit_mode(lcf) != NGX_HTTP_BTCF_LIMIT_OFF)
+    {
+        return ngx_http_btcf_limit_guest(r, ctx);
+    }
+
     return NGX_OK;
 }
 
@@ -17,26 +128,379 @@ ngx_http_btcf_limit_address(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 void
 ngx_http_btcf_limit_failure(ngx_http_request_t *r)
 {
+    ngx_http_btcf_ctx_t              *ctx;
+    const ngx_http_btcf_loc_conf_t   *lcf;
+    const ngx_http_btcf_main_conf_t  *mcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+    ctx = ngx_http_btcf_find_ctx(r);
+
+    if (ctx == NULL || lcf->limit.failures->period_ns == 0
+        || ctx->principal.outcome == BTCF_AUTH_MISSING)
+    {
+        return;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_btcf_module);
+
+    (void) btcf_address_take(&mcf->edge,
+                       ngx_http_btcf_limit_hash(r, NGX_HTTP_BTCF_FOR_FAILURES),
+                       lcf->limit.failures, ctx->started_us * 1000, 1);
 }
 
+
+/* After the credential and the policy: the account, or the guest's address. */
 
 ngx_int_t
 ngx_http_btcf_limit_account(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 {
+    const ngx_http_btcf_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+
+    if (r != r->main || r->err_status || ctx->charged) {
+        return NGX_OK;
+    }
+
+    ctx->charged = 1;
+
+    if (ngx_http_btcf_limit_mode(lcf) == NGX_HTTP_BTCF_LIMIT_OFF
+        || ctx->units == 0)
+    {
+        return NGX_OK;
+    }
+
+    if (ctx->principal.limit) {
+        return ngx_http_btcf_limit_known(r, ctx);
+    }
+
+    if (lcf->limit.everybody
+        || (lcf->policy.auth == NGX_HTTP_BTCF_AUTH_OFF
+            && lcf->limit.address == NULL))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_btcf_limit_guest(r, ctx);
+}
+
+
+static ngx_uint_t
+ngx_http_btcf_limit_mode(const ngx_http_btcf_loc_conf_t *lcf)
+{
+    if (lcf->limit.mode != NGX_HTTP_BTCF_LIMIT_AUTO) {
+        return lcf->limit.mode;
+    }
+
+    return (lcf->policy.auth != NGX_HTTP_BTCF_AUTH_OFF || lcf->limit.address)
+           ? NGX_HTTP_BTCF_LIMIT_ON : NGX_HTTP_BTCF_LIMIT_OFF;
+}
+
+
+static ngx_int_t
+ngx_http_btcf_limit_guest(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
+{
+    uint32_t                          purpose;
+    struct btcf_rate                  rate;
+    const ngx_http_btcf_loc_conf_t   *lcf;
+    const ngx_http_btcf_main_conf_t  *mcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_btcf_module);
+
+    if (lcf->limit.address) {
+        ctx->plan = *lcf->limit.address;
+
+        if (ctx->plan.period_ns == 0) {
+            return NGX_OK;      /* off */
+        }
+
+    } else {
+        ngx_http_btcf_plan_guest(ngx_http_btcf_segment_auth(
+                                     lcf->policy.max_stale),
+                                 &ctx->plan);
+    }
+
+    /* another rate is another cell: it begins with all of its burst */
+
+    purpose = NGX_HTTP_BTCF_FOR_LIMIT ^ ctx->plan.crc;
+    rate = ngx_http_btcf_limit_rate(&ctx->plan);
+
+    ctx->take = btcf_address_take(&mcf->edge,
+                                  ngx_http_btcf_limit_hash(r, purpose),
+                                  &rate, ctx->started_us * 1000,
+                                  ngx_min(ctx->units, rate.burst));
+
+    return ngx_http_btcf_limit_settle(r, ctx, BTCF_LIMIT_ADDRESS);
+}
+
+
+static ngx_int_t
+ngx_http_btcf_limit_known(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
+{
+    struct btcf_rate                 rate;
+    struct btcf_limit_row           *row;
+    const struct btcf_auth          *auth;
+    const ngx_http_btcf_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+    row = ctx->principal.limit;
+
+    /* it was read with the account, but for principals without one */
+
+    if (ctx->plan.number != ctx->principal.plan || ctx->plan.name[0] == '\0') {
+        auth = ngx_http_btcf_segment_auth(lcf->policy.max_stale);
+
+        if (auth == NULL
+            || btcf_auth_plan(auth, ctx->principal.plan, &ctx->plan)
+               != BTCF_READ_OK)
+        {
+            (void) ngx_http_btcf_problem(r, NGX_HTTP_BTCF_AUTH_UNAVAILABLE,
+                                         NULL);
+            return NGX_DECLINED;
+        }
+    }
+
+    rate = ngx_http_btcf_limit_rate(&ctx->plan);
+
+    ctx->take = ngx_http_btcf_limit_take(&row->tat_ns, &rate,
+                                         ctx->started_us * 1000,
+                                         ngx_min(ctx->units, rate.burst));
+
+    if (!ctx->take.admitted) {
+        (void) atomic_fetch_add_explicit(&row->limited, 1,
+                                         memory_order_relaxed);
+    }
+
+    if (ngx_http_btcf_limit_settle(r, ctx, BTCF_LIMIT_REJECTED) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_btcf_limit_quota(r, ctx);
+}
+
+
+/*
+ * A refusal for longer than the rate itself can make anybody wait is either a
+ * change of plan, or our time is behind: only the clock can tell.
+ */
+
+static struct btcf_take
+ngx_http_btcf_limit_take(_Atomic uint64_t *tat_ns,
+    const struct btcf_rate *rate, uint64_t now_ns, uint64_t cost)
+{
+    struct timespec   ts;
+    struct btcf_take  take;
+
+    take = btcf_rate_take(tat_ns, rate, now_ns, cost);
+
+    if (take.admitted || take.retry_ns <= cost * rate->period_ns) {
+        return take;
+    }
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    now_ns = (uint64_t) ts.tv_sec * NGX_HTTP_BTCF_NS + (uint64_t) ts.tv_nsec;
+
+    (void) btcf_rate_settle(tat_ns, rate, now_ns);
+
+    return btcf_rate_take(tat_ns, rate, now_ns, cost);
+}
+
+
+/* What the workers have counted, and what the database knows besides. */
+
+static ngx_int_t
+ngx_http_btcf_limit_quota(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
+{
+    int64_t                           until_s;
+    const struct btcf_plan           *plan;
+    const struct btcf_limit_row      *row;
+    const ngx_http_btcf_periods_t    *now;
+    const ngx_http_btcf_principal_t  *principal;
+
+    principal = &ctx->principal;
+    row = principal->limit;
+    plan = &ctx->plan;
+    now = ngx_http_btcf_periods();
+
+    ctx->quota = 0;
+    until_s = 0;
+
+    if (plan->quota_month
+        && btcf_quota_used(&row->month, BTCF_PERIOD_MONTH, now->month)
+           >= plan->quota_month)
+    {
+        ctx->quota = BTCF_PERIOD_MONTH;
+        until_s = now->month_end_s;
+
+    } else if (plan->quota_day
+               && btcf_quota_used(&row->day, BTCF_PERIOD_DAY, now->day)
+                  >= plan->quota_day)
+    {
+        ctx->quota = BTCF_PERIOD_DAY;
+        until_s = now->day_end_s;
+    }
+
+    if (principal->blocked_until_s > ngx_max(ngx_time(), until_s)) {
+        ctx->quota = principal->blocked_month ? BTCF_PERIOD_MONTH
+                                              : BTCF_PERIOD_DAY;
+        until_s = principal->blocked_until_s;
+    }
+
+    if (ctx->quota == 0) {
+        return NGX_OK;
+    }
+
+    ctx->quota_until_s = until_s;
+
+    return ngx_http_btcf_limit_refuse(r, ctx, BTCF_LIMIT_QUOTA);
+}
+
+
+/* What came of ctx->take. A refusal that came before stays on record. */
+
+static ngx_int_t
+ngx_http_btcf_limit_settle(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
+    enum btcf_limit_outcome refusal)
+{
+    if (!ctx->take.admitted) {
+        return ngx_http_btcf_limit_refuse(r, ctx, refusal);
+    }
+
+    if (ctx->limit_outcome == BTCF_LIMIT_OFF) {
+        ctx->limit_outcome = BTCF_LIMIT_PASSED;
+    }
+
     return NGX_OK;
 }
 
 
-ngx_int_t
-ngx_http_btcf_limit_headers(ngx_http_request_t *r)
+/* NGX_OK when it is only marked: each dry run follows what it stands for. */
+
+static ngx_int_t
+ngx_http_btcf_limit_refuse(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
+    enum btcf_limit_outcome outcome)
 {
-    return NGX_OK;
+    ngx_http_btcf_problem_e          problem;
+    const ngx_http_btcf_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+
+    if (lcf->limit.mode == NGX_HTTP_BTCF_LIMIT_DRY_RUN) {
+        ctx->limit_outcome = outcome + 1;
+        return NGX_OK;
+    }
+
+    ctx->limit_outcome = outcome;
+    ctx->charged = 1;
+
+    problem = outcome == BTCF_LIMIT_REJECTED ? NGX_HTTP_BTCF_RATE_LIMITED
+              : outcome == BTCF_LIMIT_QUOTA ? NGX_HTTP_BTCF_QUOTA_EXCEEDED
+              : NGX_HTTP_BTCF_ADDRESS_LIMITED;
+
+    (void) ngx_http_btcf_problem(r, problem, NULL);
+
+    return NGX_DECLINED;
+}
+
+
+/* btcf_cost; what is no number costs 1. */
+
+static ngx_uint_t
+ngx_http_btcf_limit_cost(ngx_http_request_t *r)
+{
+    ngx_int_t                        n;
+    ngx_str_t                        text;
+    const ngx_http_btcf_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+
+    if (lcf->limit.cost == NULL) {
+        return lcf->limit.units == NGX_CONF_UNSET_UINT ? 1 : lcf->limit.units;
+    }
+
+    if (ngx_http_complex_value(r, lcf->limit.cost, &text) != NGX_OK) {
+        return 1;
+    }
+
+    n = ngx_atoi(text.data, text.len);
+
+    return n == NGX_ERROR ? 1
+                          : (ngx_uint_t) ngx_min(n, NGX_HTTP_BTCF_COST_MAX);
+}
+
+
+/*
+ * IPv4 by address, IPv6 by /64, since whoever has one address there has all
+ * of them. Peers on Unix sockets have none: they are taken for one.
+ */
+
+static uint64_t
+ngx_http_btcf_limit_hash(ngx_http_request_t *r, uint32_t purpose)
+{
+    size_t                            len;
+    uint8_t                          *address;
+    struct sockaddr_in               *sin;
+    const ngx_http_btcf_main_conf_t  *mcf;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6              *sin6;
+#endif
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_btcf_module);
+
+    address = NULL;
+    len = 0;
+
+    switch (r->connection->sockaddr->sa_family) {
+
+    case AF_INET:
+        sin = (struct sockaddr_in *) r->connection->sockaddr;
+        address = (uint8_t *) &sin->sin_addr.s_addr;
+        len = 4;
+        break;
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) r->connection->sockaddr;
+        address = sin6->sin6_addr.s6_addr;
+        len = 8;
+
+        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+            address += 12;
+            len = 4;
+        }
+
+        break;
+#endif
+    }
+
+    return btcf_address_hash(&mcf->edge, address, len, purpose);
+}
+
+
+static struct btcf_rate
+ngx_http_btcf_limit_rate(const struct btcf_plan *plan)
+{
+    struct btcf_rate  rate;
+
+    rate.period_ns = plan->period_ns;
+    rate.burst = plan->burst;
+
+    return rate;
 }
 
 
 void
 ngx_http_btcf_limit_create(ngx_http_btcf_limit_conf_t *conf)
 {
+    conf->mode = NGX_CONF_UNSET_UINT;
+    conf->headers = NGX_CONF_UNSET_UINT;
+    conf->units = NGX_CONF_UNSET_UINT;
+    conf->cost = NGX_CONF_UNSET_PTR;
+    conf->address = NGX_CONF_UNSET_PTR;
+    conf->everybody = NGX_CONF_UNSET_UINT;
+    conf->failures = NGX_CONF_UNSET_PTR;
 }
 
 
@@ -44,5 +508,261 @@ char *
 ngx_http_btcf_limit_merge(ngx_conf_t *cf, ngx_http_btcf_limit_conf_t *prev,
     ngx_http_btcf_limit_conf_t *conf)
 {
+    /* a cost is one directive: what it sets is inherited together */
+
+    if (conf->cost == NGX_CONF_UNSET_PTR) {
+        conf->units = prev->units;
+    }
+
+    ngx_conf_merge_ptr_value(conf->cost, prev->cost, NULL);
+
+    if (conf->address == NGX_CONF_UNSET_PTR) {
+        conf->everybody = prev->everybody;
+    }
+
+    ngx_conf_merge_ptr_value(conf->address, prev->address, NULL);
+    ngx_conf_init_uint_value(conf->everybody, 0);
+
+    ngx_conf_merge_ptr_value(conf->failures, prev->failures,
+                             (struct btcf_rate *) &ngx_http_btcf_failures);
+
+    ngx_conf_merge_uint_value(conf->mode, prev->mode,
+                              NGX_HTTP_BTCF_LIMIT_AUTO);
+    ngx_conf_merge_uint_value(conf->headers, prev->headers,
+                              NGX_HTTP_BTCF_HEADERS_BOTH);
+
     return NGX_CONF_OK;
+}
+
+
+/* btcf_cost N, or $variable: units = UNSET says that there is none. */
+
+char *
+ngx_http_btcf_set_cost(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_btcf_loc_conf_t *lcf = conf;
+
+    ngx_int_t                          n;
+    ngx_str_t                         *value;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (lcf->limit.cost != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    lcf->limit.cost = NULL;
+
+    if (ngx_http_script_variables_count(&value[1]) == 0) {
+        n = ngx_atoi(value[1].data, value[1].len);
+
+        if (n == NGX_ERROR || n > NGX_HTTP_BTCF_COST_MAX) {
+            return "takes a number of units up to 1000000, or a variable";
+        }
+
+        lcf->limit.units = n;
+
+        return NGX_CONF_OK;
+    }
+
+    lcf->limit.cost = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (lcf->limit.cost == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = lcf->limit.cost;
+
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK
+                                                          : NGX_CONF_ERROR;
+}
+
+
+/* btcf_limit_address rate=5r/m burst=5 [name=login] [all], or off */
+
+char *
+ngx_http_btcf_set_limit_address(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_btcf_loc_conf_t *lcf = conf;
+
+    ngx_str_t         *value;
+    struct btcf_plan  *plan;
+
+    if (lcf->limit.address != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    plan = ngx_pcalloc(cf->pool, sizeof(struct btcf_plan));
+    if (plan == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    lcf->limit.address = plan;
+    lcf->limit.everybody = 0;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_memcpy(plan->name, "address", sizeof("address"));
+    plan->number = BTCF_PLANS_MAX;
+
+    return ngx_http_btcf_set_rate(cf, plan, &lcf->limit.everybody);
+}
+
+
+/* btcf_limit_failures rate=10r/m burst=20, or off */
+
+char *
+ngx_http_btcf_set_limit_failures(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_btcf_loc_conf_t *lcf = conf;
+
+    char              *rv;
+    ngx_str_t         *value;
+    struct btcf_plan   plan;
+    struct btcf_rate  *rate;
+
+    if (lcf->limit.failures != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    rate = ngx_pcalloc(cf->pool, sizeof(struct btcf_rate));
+    if (rate == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    lcf->limit.failures = rate;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_memzero(&plan, sizeof(struct btcf_plan));
+
+    rv = ngx_http_btcf_set_rate(cf, &plan, NULL);
+
+    *rate = ngx_http_btcf_limit_rate(&plan);
+
+    return rv;
+}
+
+
+/*
+ * Parameters of a rate; those after it only where `all` is not NULL. What the
+ * rate is made of goes into the checksum, by which its cells are told from
+ * others: locations that say the same share them.
+ */
+
+static char *
+ngx_http_btcf_set_rate(ngx_conf_t *cf, struct btcf_plan *plan,
+    ngx_uint_t *all)
+{
+    ngx_int_t    n;
+    ngx_str_t   *value, text;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "rate=", 5) == 0) {
+            text.data = value[i].data + 5;
+            text.len = value[i].len - 5;
+
+            if (ngx_http_btcf_parse_rate(&text, &plan->period_ns) == NGX_OK) {
+                continue;
+            }
+
+        } else if (ngx_strncmp(value[i].data, "burst=", 6) == 0) {
+            n = ngx_atoi(value[i].data + 6, value[i].len - 6);
+
+            if (n > 0 && n <= NGX_HTTP_BTCF_RATE_MAX) {
+                plan->burst = n;
+                continue;
+            }
+
+        } else if (all && ngx_strncmp(value[i].data, "name=", 5) == 0) {
+
+            if (value[i].len > 5
+                && value[i].len - 5 < BTCF_PLAN_NAME_MAX)
+            {
+                (void) ngx_cpystrn((u_char *) plan->name, value[i].data + 5,
+                                   BTCF_PLAN_NAME_MAX);
+                continue;
+            }
+
+        } else if (all && ngx_strcmp(value[i].data, "all") == 0) {
+            *all = 1;
+            continue;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                           &value[i]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (plan->period_ns == 0 || plan->burst == 0) {
+        return "needs rate= and burst=";
+    }
+
+    plan->crc = ngx_crc32_short((u_char *) plan + sizeof(plan->crc),
+                                sizeof(struct btcf_plan) - sizeof(plan->crc));
+
+    return NGX_CONF_OK;
+}
+
+
+/* 10r/s, 5r/m, 100r/h */
+
+static ngx_int_t
+ngx_http_btcf_parse_rate(const ngx_str_t *text, uint64_t *period_ns)
+{
+    uint64_t   unit_ns;
+    ngx_int_t  n;
+
+    if (text->len < sizeof("1r/s") - 1
+        || ngx_strncmp(text->data + text->len - 3, "r/", 2) != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    switch (text->data[text->len - 1]) {
+
+    case 's':
+        unit_ns = NGX_HTTP_BTCF_NS;
+        break;
+
+    case 'm':
+        unit_ns = 60 * NGX_HTTP_BTCF_NS;
+        break;
+
+    case 'h':
+        unit_ns = 3600 * NGX_HTTP_BTCF_NS;
+        break;
+
+    default:
+        return NGX_ERROR;
+    }
+
+    n = ngx_atoi(text->data, text->len - 3);
+
+    if (n <= 0 || n > NGX_HTTP_BTCF_RATE_MAX) {
+        return NGX_ERROR;
+    }
+
+    /* rounded up: never more than was asked for */
+
+    *period_ns = (unit_ns + n - 1) / n;
+
+    return NGX_OK;
 }

@@ -22,24 +22,84 @@ static void ngx_http_btcf_meter_outcome(struct btcf_metric_block *block,
     ngx_http_btcf_outcome_e outcome);
 
 
+/* btcf_edge keys=4096 accounts=4096 principals=4096 addresses=65536 */
+
+char *
+ngx_http_btcf_set_edge(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_btcf_main_conf_t *mcf = conf;
+
+    size_t       len;
+    uint32_t    *count;
+    ngx_int_t    n;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "keys=", 5) == 0) {
+            count = &mcf->edge_options.keys;
+            len = 5;
+
+        } else if (ngx_strncmp(value[i].data, "accounts=", 9) == 0) {
+            count = &mcf->edge_options.accounts;
+            len = 9;
+
+        } else if (ngx_strncmp(value[i].data, "principals=", 11) == 0) {
+            count = &mcf->edge_options.principals;
+            len = 11;
+
+        } else if (ngx_strncmp(value[i].data, "addresses=", 10) == 0) {
+            count = &mcf->edge_options.addresses;
+            len = 10;
+
+        } else {
+            goto invalid;
+        }
+
+        n = ngx_atoi(value[i].data + len, value[i].len - len);
+
+        if (*count) {
+            return "is duplicate";
+        }
+
+        if (n <= 0 || n > (ngx_int_t) BTCF_EDGE_ROWS_MAX) {
+            goto invalid;
+        }
+
+        *count = (uint32_t) n;
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                       &value[i]);
+
+    return NGX_CONF_ERROR;
+}
+
+
 ngx_int_t
 ngx_http_btcf_meter_open(ngx_cycle_t *cycle, ngx_http_btcf_main_conf_t *mcf)
 {
     enum btcf_attach           why;
     ngx_pool_cleanup_t        *cln;
-    struct btcf_edge_options   options;
+    struct btcf_edge_options  *options;
 
     cln = ngx_pool_cleanup_add(cycle->pool, 0);
     if (cln == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memzero(&options, sizeof(struct btcf_edge_options));
+    options = &mcf->edge_options;
+    options->dir = (char *) mcf->shm_dir.data;
+    options->build = NGX_HTTP_BTCF_VERSION;
 
-    options.dir = (char *) mcf->shm_dir.data;
-    options.build = NGX_HTTP_BTCF_VERSION;
-
-    why = btcf_edge_open(&mcf->edge, &options);
+    why = btcf_edge_open(&mcf->edge, options);
 
     if (why != BTCF_ATTACH_OK) {
         ngx_log_error(NGX_LOG_WARN, cycle->log,
@@ -48,7 +108,7 @@ ngx_http_btcf_meter_open(ngx_cycle_t *cycle, ngx_http_btcf_main_conf_t *mcf)
                       " counting without the engine",
                       &mcf->shm_dir, btcf_attach_text(why));
 
-        why = btcf_edge_open_anonymous(&mcf->edge, &options);
+        why = btcf_edge_open_anonymous(&mcf->edge, options);
     }
 
     if (why != BTCF_ATTACH_OK) {

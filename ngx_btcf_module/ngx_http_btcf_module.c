@@ -53,6 +53,23 @@ static ngx_conf_enum_t  ngx_http_btcf_auth_modes[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_btcf_limit_modes[] = {
+    { ngx_string("off"), NGX_HTTP_BTCF_LIMIT_OFF },
+    { ngx_string("on"), NGX_HTTP_BTCF_LIMIT_ON },
+    { ngx_string("dry_run"), NGX_HTTP_BTCF_LIMIT_DRY_RUN },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_btcf_limit_headers_modes[] = {
+    { ngx_string("off"), NGX_HTTP_BTCF_HEADERS_OFF },
+    { ngx_string("draft"), NGX_HTTP_BTCF_HEADERS_DRAFT },
+    { ngx_string("legacy"), NGX_HTTP_BTCF_HEADERS_LEGACY },
+    { ngx_string("both"), NGX_HTTP_BTCF_HEADERS_BOTH },
+    { ngx_null_string, 0 }
+};
+
+
 /* in alphabetical order */
 
 static ngx_command_t  ngx_http_btcf_commands[] = {
@@ -81,10 +98,25 @@ static ngx_command_t  ngx_http_btcf_commands[] = {
       0,
       NULL },
 
+    { ngx_string("btcf_cost"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_http_btcf_set_cost,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("btcf_document"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_http_btcf_set_document,
       NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("btcf_edge"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_btcf_set_edge,
+      NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
@@ -101,6 +133,38 @@ static ngx_command_t  ngx_http_btcf_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("btcf_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, limit.mode),
+      ngx_http_btcf_limit_modes },
+
+    { ngx_string("btcf_limit_address"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
+                        |NGX_CONF_1MORE,
+      ngx_http_btcf_set_limit_address,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("btcf_limit_failures"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
+                        |NGX_CONF_1MORE,
+      ngx_http_btcf_set_limit_failures,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("btcf_limit_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, limit.headers),
+      ngx_http_btcf_limit_headers_modes },
 
     { ngx_string("btcf_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
