@@ -114,7 +114,7 @@ ngx_http_btcf_bearer(ngx_str_t *text)
         return NGX_HTTP_BTCF_CREDENTIAL_MALFORMED;
     }
 
-    if (text->len > ngx_http_btcf_key_prefix.len
+    if (text->len >= ngx_http_btcf_key_prefix.len
         && ngx_strncmp(text->data, ngx_http_btcf_key_prefix.data,
                        ngx_http_btcf_key_prefix.len)
            == 0)
