@@ -185,6 +185,7 @@ typedef struct {
     ngx_uint_t                  stale;
     ngx_uint_t                  route;
     ngx_flag_t                  expected;   /* btcf_document expected */
+    ngx_http_handler_pt         handler;    /* ours, if it is one of ours */
 } ngx_http_btcf_loc_conf_t;
 
 

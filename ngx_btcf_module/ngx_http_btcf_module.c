@@ -334,6 +334,7 @@ ngx_http_btcf_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->expected = 0;
+     *     conf->handler = NULL;
      */
 
     ngx_http_btcf_policy_create(&conf->policy);
@@ -356,6 +357,18 @@ ngx_http_btcf_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
     ngx_http_btcf_loc_conf_t *prev = parent;
     ngx_http_btcf_loc_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* the block of an `if` or `limit_except` serves what is around it */
+
+    if (clcf->noname && clcf->handler == NULL) {
+        conf->handler = prev->handler;
+        conf->expected = prev->expected;
+        clcf->handler = conf->handler;
+    }
 
     ngx_conf_merge_value(conf->problem, prev->problem, 0);
     ngx_conf_merge_value(conf->request_id, prev->request_id, 0);
@@ -407,7 +420,8 @@ ngx_http_btcf_set_document(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "conflicts with another handler of this location";
     }
 
-    clcf->handler = ngx_http_btcf_document_handler;
+    lcf->handler = ngx_http_btcf_document_handler;
+    clcf->handler = lcf->handler;
 
     return NGX_CONF_OK;
 }
@@ -416,6 +430,8 @@ ngx_http_btcf_set_document(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_http_btcf_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_http_btcf_loc_conf_t *lcf = conf;
+
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
@@ -424,7 +440,8 @@ ngx_http_btcf_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "conflicts with another handler of this location";
     }
 
-    clcf->handler = (ngx_http_handler_pt) cmd->post;
+    lcf->handler = (ngx_http_handler_pt) cmd->post;
+    clcf->handler = lcf->handler;
 
     return NGX_CONF_OK;
 }
@@ -433,6 +450,8 @@ ngx_http_btcf_set_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_http_btcf_set_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_http_btcf_loc_conf_t *lcf = conf;
+
     ngx_str_t                 *value;
     ngx_http_core_loc_conf_t  *clcf;
 
@@ -444,19 +463,20 @@ ngx_http_btcf_set_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (ngx_strcmp(value[1].data, "live") == 0) {
-        clcf->handler = ngx_http_btcf_live_handler;
-        return NGX_CONF_OK;
+        lcf->handler = ngx_http_btcf_live_handler;
+
+    } else if (ngx_strcmp(value[1].data, "ready") == 0) {
+        lcf->handler = ngx_http_btcf_ready_handler;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
     }
 
-    if (ngx_strcmp(value[1].data, "ready") == 0) {
-        clcf->handler = ngx_http_btcf_ready_handler;
-        return NGX_CONF_OK;
-    }
+    clcf->handler = lcf->handler;
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
-                       &value[1]);
-
-    return NGX_CONF_ERROR;
+    return NGX_CONF_OK;
 }
 
 

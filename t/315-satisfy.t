@@ -12,7 +12,7 @@ $seg->account(7);
 my $key = $seg->key(account => 7);
 my $narrow = $seg->key(account => 7, scopes => ['stream']);
 my $wrong = BTCF::Segment::make_key(0);
-$seg->doc($_, fresh => '{}') for '/except', '/except/off';    # limit_except inherits no rewrite
+$seg->doc($_, fresh => '{}') for '/except', '/except/off', '/if';    # limit_except inherits no rewrite
 $seg->live;
 my $dir = temp_dir();
 spew("$dir/passwords", "u:{PLAIN}p\n");
@@ -30,6 +30,7 @@ my $t = nginx(server => qq(
     location = /all/password { $doc $basic }
     location = /except { btcf_document; limit_except POST { btcf_auth required; } }
     location = /except/off { btcf_document; btcf_auth required; limit_except POST { btcf_auth off; } }
+    location = /if { btcf_document; btcf_auth required; if (\$arg_never) { set \$x 1; } if (\$request_method) { set \$x 1; } }
     location = /delayed { $doc auth_delay 100ms; }
 ) =~ s/btcf_auth required;(?= btcf_auth)//gr);
 
@@ -50,6 +51,7 @@ my @cases = (    # path, headers, status, challenges
     ['/all/address', [@key], 403, 0], ['/all/address', [@inside], 401, 1], ['/all/address', [@inside, @key], 200, 0],
     ['/all/password', [@key], 401, 1], ['/all/password', [@password], 401, 1], ['/all/password', [@password, @key], 200, 0],
     ['/except', [], 401, 1], ['/except', [@key], 200, 0], ['/except/off', [], 200, 0],
+    ['/if', [], 401, 1], ['/if', [@key], 200, 0],
     ['/delayed', [], 401, 1], ['/delayed', [@key], 200, 0],
 );
 for my $case (@cases) {
