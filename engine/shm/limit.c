@@ -182,56 +182,52 @@ uint64_t btcf_address_hash(const struct btcf_edge *edge, const uint8_t *address,
     return keyed_hash(edge, purpose, address, len);
 }
 
-static uint64_t cell_tat_ns(uint64_t cell)
+/* The cell to charge, as it was seen: the address's own; else the one with the least time, which is free, or the first to
+ * be, and then shared.
+ *
+ * Times only grow. So as long as a chosen cell is as it was seen, whoever else looks for the same address chooses the same:
+ * the compare-and-swap of one of them fails, and it then finds the other's. No address ever has two cells while its set has
+ * room. */
+static _Atomic uint64_t *choose_cell(struct btcf_addr_set *set, uint64_t tag, uint64_t *seen)
 {
-    return (cell & TICKS_MASK) * BTCF_ADDR_TICK_NS;
-}
-
-/* The cell to charge: the address's own; else one whose time has passed; else the one that frees first, which the address
- * then shares. */
-static _Atomic uint64_t *choose_cell(struct btcf_addr_set *set, uint64_t tag, uint64_t now_ns)
-{
-    _Atomic uint64_t *first_free = &set->cell[0];
-    uint64_t least = UINT64_MAX;
+    _Atomic uint64_t *least = NULL;
 
     for (unsigned i = 0; i < BTCF_ADDR_WAYS; i++) {
         uint64_t cell = atomic_load_explicit(&set->cell[i], memory_order_relaxed);
-        uint64_t tat_ns = cell_tat_ns(cell);
 
-        if (cell >> TAG_SHIFT == tag && tat_ns > now_ns)
-            return &set->cell[i];
-        if (tat_ns < least) {
-            least = tat_ns;
-            first_free = &set->cell[i];
-        }
+        if (cell >> TAG_SHIFT != tag && least != NULL && (cell & TICKS_MASK) >= (*seen & TICKS_MASK))
+            continue;
+        *seen = cell;
+        least = &set->cell[i];
+        if (cell >> TAG_SHIFT == tag)
+            break;
     }
-    return first_free;
+    return least;
 }
 
 struct btcf_take btcf_address_take(const struct btcf_edge *edge, uint64_t hash, const struct btcf_rate *rate,
                                    uint64_t now_ns, uint64_t cost)
 {
     struct btcf_addr_set *set = &edge->addresses[hash & (edge->address_sets - 1)];
-    uint64_t tag = hash >> TAG_SHIFT;
+    uint64_t tag = hash >> TAG_SHIFT, cell = 0;
 
     if (rate->period_ns == 0)
         return unlimited();
     for (int i = 0; i < BTCF_TAKE_TRIES_MAX; i++) {
-        _Atomic uint64_t *word = choose_cell(set, tag, now_ns);
-        uint64_t cell = atomic_load_explicit(word, memory_order_relaxed);
-        uint64_t tat_ns = cell_tat_ns(cell);
+        _Atomic uint64_t *word = choose_cell(set, tag, &cell);
+        uint64_t tat_ns = (cell & TICKS_MASK) * BTCF_ADDR_TICK_NS;
         struct btcf_take take = judge(tat_ns, rate, now_ns, max_u64(cost, 1));
+        uint64_t next_ns = max_u64(tat_ns, now_ns) + cost * rate->period_ns;
+        uint64_t ticks = (next_ns + BTCF_ADDR_TICK_NS - 1) / BTCF_ADDR_TICK_NS;
         /* A cell that is still running keeps its owner's tag, also when we share it. */
         uint64_t owner = tat_ns > now_ns ? cell >> TAG_SHIFT : tag;
-        uint64_t next =
-            (max_u64(tat_ns, now_ns) + cost * rate->period_ns + BTCF_ADDR_TICK_NS - 1) / BTCF_ADDR_TICK_NS;
 
         if (!take.admitted || cost == 0)
             return take;
-        if (atomic_compare_exchange_weak_explicit(word, &cell, owner << TAG_SHIFT | (next & TICKS_MASK),
+        if (atomic_compare_exchange_weak_explicit(word, &cell, owner << TAG_SHIFT | (ticks & TICKS_MASK),
                                                   memory_order_relaxed, memory_order_relaxed)) {
             take.remaining -= cost;
-            take.reset_ns = next * BTCF_ADDR_TICK_NS - now_ns;
+            take.reset_ns = next_ns - now_ns;
             return take;
         }
     }
