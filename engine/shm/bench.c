@@ -16,13 +16,13 @@
 #include <unistd.h>
 
 #include "core/err.h"
+#include "shm/bench_parts.h"
 #include "shm/crc32c.h"
 #include "shm/reader.h"
 #include "shm/writer.h"
 
 #define BODY_SIZE 2048
 #define DOC_COUNT 64
-#define ROUND_COUNT 11
 #define UNCHANGED_READS 400000
 #define CHANGED_PASSES 150 /* of DOC_COUNT reads each, per round */
 #define UNCHANGED_BAR_NS 100.0
@@ -37,7 +37,7 @@ struct copy {
 };
 
 struct bench {
-    char dir[256], path[288];
+    struct bench_dir dir;
     struct writer *writer;
     struct btcf_reader reader;
     char keys[DOC_COUNT][KEY_SIZE];
@@ -46,12 +46,33 @@ struct bench {
     uint64_t version;
 };
 
-static double now_ns(void)
+double bench_now_ns(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+int bench_dir_create(struct bench_dir *dir, const char *parent)
+{
+    snprintf(dir->path, sizeof(dir->path), "%s/btcf-bench-XXXXXX", parent);
+    if (mkdtemp(dir->path) == NULL)
+        return err_set(E_STORE, "cannot make a directory in %s: %s", parent, strerror(errno));
+    snprintf(dir->pub, sizeof(dir->pub), "%s/" BTCF_PUB_FILE, dir->path);
+    return 0;
+}
+
+void bench_dir_remove(const struct bench_dir *dir)
+{
+    static const char *const names[] = {BTCF_PUB_FILE, "publish.lock"};
+    char path[300];
+
+    for (size_t i = 0; i < BTCF_LENGTH(names); i++) {
+        snprintf(path, sizeof(path), "%s/%s", dir->path, names[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(dir->path);
 }
 
 static int publish_all(struct bench *bench)
@@ -74,16 +95,14 @@ static int publish_all(struct bench *bench)
 static int set_up(struct bench *bench, const char *parent)
 {
     memset(bench, 0, sizeof(*bench));
-    snprintf(bench->dir, sizeof(bench->dir), "%s/btcf-bench-XXXXXX", parent);
-    if (mkdtemp(bench->dir) == NULL)
-        return err_set(E_STORE, "cannot make a directory in %s: %s", parent, strerror(errno));
-    snprintf(bench->path, sizeof(bench->path), "%s/" BTCF_PUB_FILE, bench->dir);
+    if (bench_dir_create(&bench->dir, parent) < 0)
+        return -1;
     memset(bench->fresh, 'f', sizeof(bench->fresh));
     memset(bench->stale, 's', sizeof(bench->stale));
     for (int i = 0; i < DOC_COUNT; i++)
         snprintf(bench->keys[i], KEY_SIZE, "/v1/forecasts/%d", i);
 
-    const struct writer_options options = {.dir = bench->dir,
+    const struct writer_options options = {.dir = bench->dir.path,
                                            .build = "bench",
                                            .doc_count_max = DOC_COUNT,
                                            .doc_bytes_max = 2 * BODY_SIZE,
@@ -94,7 +113,7 @@ static int set_up(struct bench *bench, const char *parent)
     if (writer_create(&bench->writer, &options) < 0 || publish_all(bench) < 0 || writer_go_live(bench->writer) < 0)
         return -1;
 
-    enum btcf_attach why = btcf_reader_open(&bench->reader, bench->path);
+    enum btcf_attach why = btcf_reader_open(&bench->reader, bench->dir.pub);
 
     if (why != BTCF_ATTACH_OK)
         return err_set(E_CORRUPT, "the new file is refused: %s", btcf_attach_text(why));
@@ -105,16 +124,9 @@ static int set_up(struct bench *bench, const char *parent)
 
 static void tear_down(struct bench *bench)
 {
-    static const char *const names[] = {BTCF_PUB_FILE, "publish.lock"};
-    char path[300];
-
     btcf_reader_close(&bench->reader);
     writer_close(&bench->writer);
-    for (size_t i = 0; i < BTCF_LENGTH(names); i++) {
-        snprintf(path, sizeof(path), "%s/%s", bench->dir, names[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(bench->dir);
+    bench_dir_remove(&bench->dir);
 }
 
 /* The worker's read of one document. 1: copied anew, 0: its copy is current, -1: not readable. */
@@ -139,18 +151,18 @@ static int measure_unchanged(struct bench *bench, double *ns)
         if (read_document(bench, &bench->copies[i]) < 0)
             return err_set(E_CORRUPT, "a document cannot be read");
 
-    double start = now_ns();
+    double start = bench_now_ns();
 
     for (int i = 0; i < UNCHANGED_READS; i++)
         outcome |= read_document(bench, &bench->copies[i % DOC_COUNT]);
-    *ns = (now_ns() - start) / UNCHANGED_READS;
+    *ns = (bench_now_ns() - start) / UNCHANGED_READS;
     return outcome == 0 ? 0 : err_set(E_CORRUPT, "a document changed by itself");
 }
 
 static int measure_found(struct bench *bench, double *ns)
 {
     uint32_t sum = 0;
-    double start = now_ns();
+    double start = bench_now_ns();
 
     for (int i = 0; i < UNCHANGED_READS; i++) {
         const char *key = bench->keys[i % DOC_COUNT];
@@ -158,7 +170,7 @@ static int measure_found(struct bench *bench, double *ns)
 
         sum |= slot < 0 || btcf_reader_gen(&bench->reader, (uint32_t)slot) != bench->copies[i % DOC_COUNT].gen;
     }
-    *ns = (now_ns() - start) / UNCHANGED_READS;
+    *ns = (bench_now_ns() - start) / UNCHANGED_READS;
     return sum == 0 ? 0 : err_set(E_CORRUPT, "a document is not found");
 }
 
@@ -170,12 +182,12 @@ static int measure_changed(struct bench *bench, double *ns)
         if (publish_all(bench) < 0)
             return -1;
 
-        double start = now_ns();
+        double start = bench_now_ns();
 
         for (int i = 0; i < DOC_COUNT; i++)
             if (read_document(bench, &bench->copies[i]) != 1)
                 return err_set(E_CORRUPT, "a published document is not read anew");
-        spent += now_ns() - start;
+        spent += bench_now_ns() - start;
     }
     *ns = spent / (CHANGED_PASSES * DOC_COUNT);
     return 0;
@@ -184,22 +196,22 @@ static int measure_changed(struct bench *bench, double *ns)
 static int measure_checksum(struct bench *bench, double *ns)
 {
     uint32_t crc = 0;
-    double start = now_ns();
+    double start = bench_now_ns();
 
     for (int i = 0; i < CHANGED_PASSES * DOC_COUNT; i++)
         crc = btcf_crc32c(crc, bench->copies[i % DOC_COUNT].body, BODY_SIZE);
-    *ns = (now_ns() - start) / (CHANGED_PASSES * DOC_COUNT);
+    *ns = (bench_now_ns() - start) / (CHANGED_PASSES * DOC_COUNT);
     return crc != 0 ? 0 : err_set(E_CORRUPT, "a checksum of nothing");
 }
 
 static int measure_publish(struct bench *bench, double *ns)
 {
-    double start = now_ns();
+    double start = bench_now_ns();
 
     for (int pass = 0; pass < CHANGED_PASSES; pass++)
         if (publish_all(bench) < 0)
             return -1;
-    *ns = (now_ns() - start) / (CHANGED_PASSES * DOC_COUNT);
+    *ns = (bench_now_ns() - start) / (CHANGED_PASSES * DOC_COUNT);
     return 0;
 }
 
@@ -223,36 +235,40 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Prints one row; returns 1 when its bar was missed. */
-static int print_row(const struct measurement *measurement, double *rounds, FILE *out)
+void bench_print_head(FILE *out)
 {
-    qsort(rounds, ROUND_COUNT, sizeof(rounds[0]), compare_doubles);
+    fprintf(out, "%-40s %9s %9s %9s  %s\n", "ns per call, over rounds", "median", "fastest", "slowest", "bar");
+}
 
-    double median = rounds[ROUND_COUNT / 2];
+int bench_print_row(const char *what, double rounds[BENCH_ROUNDS], double bar_ns, FILE *out)
+{
+    qsort(rounds, BENCH_ROUNDS, sizeof(rounds[0]), compare_doubles);
 
-    fprintf(out, "%-36s %9.1f %9.1f %9.1f", measurement->what, median, rounds[0], rounds[ROUND_COUNT - 1]);
-    if (measurement->bar_ns > 0)
-        fprintf(out, "  < %.0f  %s", measurement->bar_ns, median < measurement->bar_ns ? "met" : "MISSED");
+    double median = rounds[BENCH_ROUNDS / 2];
+
+    fprintf(out, "%-40s %9.1f %9.1f %9.1f", what, median, rounds[0], rounds[BENCH_ROUNDS - 1]);
+    if (bar_ns > 0)
+        fprintf(out, "  < %.0f  %s", bar_ns, median < bar_ns ? "met" : "MISSED");
     fputc('\n', out);
-    return measurement->bar_ns > 0 && median >= measurement->bar_ns;
+    return bar_ns > 0 && median >= bar_ns;
 }
 
 static int measure_all(struct bench *bench, FILE *out)
 {
-    double rounds[BTCF_LENGTH(measurements)][ROUND_COUNT];
+    double rounds[BTCF_LENGTH(measurements)][BENCH_ROUNDS];
     int missed = 0;
 
-    for (int round = 0; round < ROUND_COUNT; round++)
+    for (int round = 0; round < BENCH_ROUNDS; round++)
         for (size_t i = 0; i < BTCF_LENGTH(measurements); i++)
             if (measurements[i].measure(bench, &rounds[i][round]) < 0)
                 return -1;
-    fprintf(out, "%-36s %9s %9s %9s  %s\n", "ns per call, over rounds", "median", "fastest", "slowest", "bar");
+    bench_print_head(out);
     for (size_t i = 0; i < BTCF_LENGTH(measurements); i++)
-        missed += print_row(&measurements[i], rounds[i], out);
+        missed += bench_print_row(measurements[i].what, rounds[i], measurements[i].bar_ns, out);
     return missed;
 }
 
-int shm_bench(const char *parent, FILE *out)
+static int bench_documents(const char *parent, FILE *out)
 {
     struct bench *bench = malloc(sizeof(*bench));
     int result = -1;
@@ -264,4 +280,12 @@ int shm_bench(const char *parent, FILE *out)
     tear_down(bench);
     free(bench);
     return result;
+}
+
+int shm_bench(const char *parent, uint32_t key_count, FILE *out)
+{
+    int missed = bench_documents(parent, out);
+    int missed_keys = missed < 0 ? -1 : bench_keys(parent, key_count, out);
+
+    return missed_keys < 0 ? -1 : missed + missed_keys;
 }

@@ -6,8 +6,12 @@
 
 #include "core/base.h"
 
-/* Makes a segment of its own in a new directory below `parent` (a tmpfs), measures, prints a table with the bars beside
- * the figures, and removes the directory. Returns the number of bars that were missed, or -1 with an error frame. */
-int shm_bench(const char *parent, FILE *out) BTCF_MUST_CHECK;
+/* Makes segments of its own in new directories below `parent` (a tmpfs), measures, prints a table with the bars beside
+ * the figures, and removes the directories. Documents are measured, and look-ups in the gate with BENCH_FEW_KEYS keys;
+ * with key_count > 0 also with so many, 2^24 at most. Returns the number of bars that were missed, or -1 with an error
+ * frame. */
+int shm_bench(const char *parent, uint32_t key_count, FILE *out) BTCF_MUST_CHECK;
+
+#define BENCH_FEW_KEYS 1000u
 
 #endif
