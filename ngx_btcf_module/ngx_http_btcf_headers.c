@@ -104,7 +104,7 @@ ngx_http_btcf_id_headers(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 static ngx_int_t
 ngx_http_btcf_challenge(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 {
-    if (r->upstream && r->headers_out.www_authenticate) {
+    if (r->upstream && r->upstream->headers_in.www_authenticate) {
         return NGX_OK;
     }
 
