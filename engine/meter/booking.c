@@ -13,12 +13,14 @@
 #include "core/err.h"
 #include "meter/edge_files.h"
 #include "meter/quota.h"
+#include "shm/limit.h"
 #include "store/db.h"
 
 /* Two of them still fit a bigint. */
 #define CAP "4000000000000000000"
 /* last_used_s of a key moves by steps of a minute: a key in use would otherwise be a row written at every poll. */
 #define LAST_USED_STEP_S "60"
+#define DAY_S (MS_PER_DAY / MS_PER_S)
 
 static const char sql_fence[] =
     "UPDATE meter_file SET drain = drain + 1, drained_ms = $3 WHERE instance = $1 AND drain = $2";
@@ -236,7 +238,7 @@ static void lines_of(struct arena *arena, const struct booking *booking, struct 
             lines->account_id[line] = growth->account_id;
             lines->key_id[line] = growth->key_id;
             lines->day[line] = growth->day;
-            lines->month[line] = quota_periods_at(growth->day * (MS_PER_DAY / MS_PER_S)).month;
+            lines->month[line] = (int64_t)btcf_period_number(BTCF_PERIOD_MONTH, growth->day * DAY_S);
             lines->billed[line] = growth->delta[METER_BILLED + class];
             lines->units[line] = growth->delta[METER_UNITS + class];
             lines->class_name[line] = class_names[class];

@@ -3,11 +3,9 @@
  */
 #include "meter/quota.h"
 
-#include "core/clock.h"
 #include "core/err.h"
+#include "shm/limit.h"
 #include "store/db.h"
-
-#define DAY_S (MS_PER_DAY / MS_PER_S)
 
 /* $1: now, $2: day, $3: its end, $4: month, $5: its end. A month used up blocks for longer than a day, so it goes first.
  * Indexes: the primary keys of account and usage_total. */
@@ -26,36 +24,21 @@ static const char sql_check[] = SQL_CHECK("a.id = ANY($6::bigint[])");
 /* Index: account_blocked. */
 static const char sql_check_blocked[] = SQL_CHECK("a.blocked_until_s > $1::bigint AND a.blocked_until_s > 0");
 
-struct quota_periods quota_periods_at(int64_t now_s)
-{
-    int64_t day = time_floor(now_s, DAY_S) / DAY_S, year;
-    int month, day_of_month;
-
-    time_split_day(day, &year, &month, &day_of_month);
-    return (struct quota_periods){
-        .day = day,
-        .day_end_s = (day + 1) * DAY_S,
-        .month = (year - 1970) * 12 + month - 1,
-        .month_end_s = time_day_of(month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1, 1) * DAY_S,
-    };
-}
+#define PERIODS_AT(now_s)                                                                                            \
+    DB_I64(now_s), DB_I64(btcf_period_number(BTCF_PERIOD_DAY, now_s)),                                               \
+        DB_I64(btcf_period_end_s(BTCF_PERIOD_DAY, now_s)), DB_I64(btcf_period_number(BTCF_PERIOD_MONTH, now_s)),     \
+        DB_I64(btcf_period_end_s(BTCF_PERIOD_MONTH, now_s))
 
 int quota_check(struct db *db, const int64_t *account_ids, size_t count, int64_t now_s)
 {
-    struct quota_periods at = quota_periods_at(now_s);
-
-    if (db_exec(db, sql_check, NULL, DB_I64(now_s), DB_I64(at.day), DB_I64(at.day_end_s), DB_I64(at.month),
-                DB_I64(at.month_end_s), DB_I64_ARRAY(account_ids, count), DB_END) < 0)
+    if (db_exec(db, sql_check, NULL, PERIODS_AT(now_s), DB_I64_ARRAY(account_ids, count), DB_END) < 0)
         return err_wrap("while looking at quotas");
     return 0;
 }
 
 int quota_check_blocked(struct db *db, int64_t now_s)
 {
-    struct quota_periods at = quota_periods_at(now_s);
-
-    if (db_exec(db, sql_check_blocked, NULL, DB_I64(now_s), DB_I64(at.day), DB_I64(at.day_end_s), DB_I64(at.month),
-                DB_I64(at.month_end_s), DB_END) < 0)
+    if (db_exec(db, sql_check_blocked, NULL, PERIODS_AT(now_s), DB_END) < 0)
         return err_wrap("while looking at blocked accounts");
     return 0;
 }

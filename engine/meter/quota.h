@@ -18,11 +18,4 @@ int quota_check(struct db *db, const int64_t *account_ids, size_t count, int64_t
 /* Looks at the accounts that are blocked: for blocks that a change of plan lifts. */
 int quota_check_blocked(struct db *db, int64_t now_s) BTCF_MUST_CHECK;
 
-/* A period of the UTC calendar at a time. */
-struct quota_periods {
-    int64_t day, month;             /* since 1970-01-01 */
-    int64_t day_end_s, month_end_s; /* unix time at which the next begins */
-};
-struct quota_periods quota_periods_at(int64_t now_s);
-
 #endif

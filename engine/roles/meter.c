@@ -68,7 +68,7 @@ int meter_run(const struct role_context *context)
             continue;
         }
         if (loop.is_away)
-            log_info("meter.database_back", "draining goes on");
+            log_info("meter.resumed", "draining goes on");
         loop.is_away = false;
         backoff_reset(&loop.backoff);
         role_ready(context);
@@ -112,7 +112,7 @@ static int connect(struct loop *loop)
 static void go_away(struct loop *loop)
 {
     if (!loop->is_away) {
-        log_failure("meter.database_away", "draining usage");
+        log_failure("meter.interrupted", "draining usage");
         metric_add(METRIC_database_losses_total, 1);
     }
     loop->is_away = true;

@@ -298,7 +298,7 @@ def test_garbage_in_edge_bills_nobody_else_and_never_wraps(database, gate, tmp_p
         assert database.one('SELECT min(least(bytes, latency_us, limited)) FROM usage_other') >= 0
         assert database.one('SELECT max(day) FROM usage') <= today + 1
         assert database.one('SELECT max(billed) FROM usage') <= 11 * 4 * 60 * 1_000_000, 'the bound for a minute'
-    assert events(tmp_path, 'meter.counters_not_believed') and not events(tmp_path, 'meter.database_away')
+    assert events(tmp_path, 'meter.counters_not_believed') and not events(tmp_path, 'meter.interrupted')
 
 
 def test_a_second_meter_waits_until_the_first_is_gone(database, gate, tmp_path):
@@ -405,7 +405,7 @@ def test_usage_waits_while_postgresql_is_away(database, server, gate, tmp_path):
         server.stop()
         try:
             edge.use(0, 10)
-            wait_for(lambda: events(tmp_path, 'meter.database_away'), 'the absence is noticed')
+            wait_for(lambda: events(tmp_path, 'meter.interrupted'), 'the absence is noticed')
         finally:
             server.start()
         wait_for(lambda: gate.total() == 11, 'usage after')
@@ -417,7 +417,7 @@ def test_usage_waits_while_the_server_may_only_be_read(database, server, gate, t
     server.admin(f'ALTER DATABASE {database.name} SET default_transaction_read_only = on')
     with writer() as edge, meter(database, tmp_path):
         edge.use(0, 3)
-        wait_for(lambda: events(tmp_path, 'meter.database_away'), 'the refusal')
+        wait_for(lambda: events(tmp_path, 'meter.interrupted'), 'the refusal')
         assert gate.total() == 0
         server.admin(f'ALTER DATABASE {database.name} SET default_transaction_read_only = off')
         wait_for(lambda: gate.total() == 3, 'usage after')
