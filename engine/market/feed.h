@@ -12,6 +12,8 @@ struct arena;
 struct db;
 
 #define FEED_NAME_SIZE 48
+/* The world of test keys: made once for each release (work/sandbox.c), its clock stands still. */
+#define FEED_SANDBOX "sandbox:" BTCF_VERSION
 #define FEED_ORIGIN_SIZE 256
 #define FEED_NOTE_SIZE 256
 

@@ -20,6 +20,8 @@ static const char *feed_notice(const struct feed *feed);
 struct deadlines deadlines_of(const struct feed *feed, int64_t issued_at, int64_t target_at, int64_t cadence_ms,
                               int64_t now_wall_ms)
 {
+    if (feed_is_sandbox(feed))
+        return (struct deadlines){.stale_at_ms = SANDBOX_END_MS, .expires_at_ms = SANDBOX_END_MS};
     if (!feed_is_running(feed)) {
         int64_t from_ms = time_floor(now_wall_ms, HOLD_RENEW_MS);
         return (struct deadlines){.stale_at_ms = from_ms + HOLD_STALE_MS, .expires_at_ms = from_ms + HOLD_EXPIRY_MS};
@@ -35,6 +37,11 @@ struct deadlines deadlines_of(const struct feed *feed, int64_t issued_at, int64_
 bool feed_is_running(const struct feed *feed)
 {
     return strcmp(feed->state, "running") == 0;
+}
+
+bool feed_is_sandbox(const struct feed *feed)
+{
+    return strcmp(feed_kind(feed), "sandbox") == 0;
 }
 
 const char *feed_kind(const struct feed *feed)
@@ -59,6 +66,8 @@ void parts_feed(struct json *json, const struct feed *feed)
     json_put_number(json, "speed", feed->speed, 3);
     json_close(json, '}');
     json_put_text(json, "notice", feed_notice(feed));
+    if (feed_is_sandbox(feed))
+        json_put_bool(json, "sandbox", true);
 }
 
 void parts_quantiles(struct json *json, const double quantiles[VIEW_LEVEL_COUNT])

@@ -21,6 +21,9 @@
 #define HOLD_STALE_MS (INT64_C(10) * 60 * MS_PER_S)
 #define HOLD_EXPIRY_MS (INT64_C(20) * 60 * MS_PER_S) /* at least 15 minutes from any now */
 
+/* What the sandbox's bodies say: 2100-01-01. Nothing in it ever goes stale. */
+#define SANDBOX_END_MS INT64_C(4102444800000)
+
 /* Wall times of one publication. */
 struct deadlines {
     int64_t stale_at_ms, expires_at_ms;
@@ -33,10 +36,12 @@ struct deadlines deadlines_of(const struct feed *feed, int64_t issued_at, int64_
                               int64_t now_wall_ms);
 
 bool feed_is_running(const struct feed *feed);
+bool feed_is_sandbox(const struct feed *feed);
 /* "live", "replay", "simulated" or "sandbox": what kind of world this is, from its name. */
 const char *feed_kind(const struct feed *feed);
 
-/* "feed": {...}, and "notice": a sentence when the data is not the live market's, else null. */
+/* "feed": {...}, and "notice": a sentence when the data is not the live market's, else null. In the sandbox also
+ * "sandbox": true, which no real body has. */
 void parts_feed(struct json *json, const struct feed *feed);
 
 /* {"0.005": 59000.12, ...} */

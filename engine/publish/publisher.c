@@ -21,6 +21,7 @@
 #include "publish/doc_jwks.h"
 #include "publish/doc_static.h"
 #include "publish/events.h"
+#include "publish/sandbox.h"
 #include "publish/shelf.h"
 #include "publish/window.h"
 #include "shm/writer.h"
@@ -35,14 +36,15 @@
 #define RENEWALS_MAX 4   /* of the file in one look: each is larger than the one before */
 #define GATE_PAUSE_MS 20 /* between two looks at the gate while documents are being made */
 
-/* Columns: newest batch, then the newest change of candle, accuracy, provider_state, component. Indexes: unique
- * (feed, issued_at), candle_change; the other three tables have a few dozen rows. */
+/* Columns: newest batch, then the newest change of candle, accuracy, provider_state, component, then the sandbox's batch.
+ * Indexes: unique (feed, issued_at), candle_change; the other three tables have a few dozen rows. */
 static const char SQL_CHANGES[] =
     "SELECT coalesce((SELECT id FROM batch WHERE feed = $1 ORDER BY issued_at DESC LIMIT 1), 0),"
     " coalesce((SELECT max(change) FROM candle), 0), coalesce((SELECT max(change) FROM accuracy), 0),"
-    " coalesce((SELECT max(change) FROM provider_state), 0), coalesce((SELECT max(change) FROM component), 0)";
+    " coalesce((SELECT max(change) FROM provider_state), 0), coalesce((SELECT max(change) FROM component), 0),"
+    " coalesce((SELECT id FROM batch WHERE feed = $2 ORDER BY issued_at DESC LIMIT 1), 0)";
 
-#define CHANGE_COUNT 5
+enum { SANDBOX_CHANGE = 5, CHANGE_COUNT };
 
 /* What a look found; any difference to the last one means work. */
 struct sight {
@@ -60,6 +62,7 @@ struct publisher {
     struct shelf shelf;
     struct announced announced;
     struct sight seen;
+    int64_t sandbox_batch; /* that the present file shows */
     bool is_live;
     bool is_uncounted; /* there are no metrics; has been logged */
     int64_t built_mono_ms, beat_mono_ms, metrics_mono_ms, gate_mono_ms;
@@ -154,12 +157,13 @@ static int make_file(struct publisher *publisher)
                                      .doc_count_max = PUBLISHER_DOC_COUNT_MAX,
                                      .doc_bytes_max = DOCUMENT_BYTES_MAX,
                                      .event_count = PUBLISHER_EVENT_COUNT,
-                                     .dist_count_max = HORIZON_COUNT,
+                                     .dist_count_max = 2 * HORIZON_COUNT, /* the sandbox has its own */
                                      .mode = FILE_MODE,
                                      .auth = auth_tables_capacity(&publisher->gate, dir)};
     if (writer_create(&publisher->writer, &options) < 0)
         return err_wrap("while making the shared file in %s", dir);
     publisher->is_live = false;
+    publisher->sandbox_batch = 0;
     shelf_init(&publisher->shelf, publisher->writer);
     auth_tables_begin(&publisher->gate, publisher->writer);
     publish_static(publisher);
@@ -252,7 +256,8 @@ static int load_sight(struct publisher *publisher, struct db *db, struct sight *
         sight->feed.degraded = true;
         sight->feed.speed = 1;
     }
-    if (db_query(db, publisher->arena, SQL_CHANGES, &rows, DB_TEXT(sight->feed.name), DB_END) < 0)
+    if (db_query(db, publisher->arena, SQL_CHANGES, &rows, DB_TEXT(sight->feed.name), DB_TEXT(FEED_SANDBOX), DB_END) <
+        0)
         return -1;
     for (size_t i = 0; i < CHANGE_COUNT; i++)
         sight->changes[i] = db_i64(&rows, 0, i);
@@ -262,12 +267,17 @@ static int load_sight(struct publisher *publisher, struct db *db, struct sight *
 static int build(struct publisher *publisher, struct db *db, const struct sight *sight)
 {
     struct window window = {.feed = &sight->feed,
+                            .prefix = "",
                             .now_wall_ms = clock_wall_ms(),
                             .between = look_at_gate_again,
                             .between_ctx = publisher};
     if (window_load(db, publisher->arena, &window) < 0)
         return -1;
     window_publish(&window, &publisher->shelf);
+    if (sight->changes[SANDBOX_CHANGE] != publisher->sandbox_batch &&
+        sandbox_publish(db, publisher->arena, publisher->settings->symbol, &publisher->shelf) < 0)
+        return -1;
+    publisher->sandbox_batch = sight->changes[SANDBOX_CHANGE];
     events_announce(&window, &publisher->announced, publisher->writer);
     metric_set(METRIC_forecast_issued_at_seconds, window.batch.issued_at / MS_PER_S);
     metric_set(METRIC_forecast_published_at_seconds, window.batch.created_wall_ms / MS_PER_S);

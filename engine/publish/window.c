@@ -1,6 +1,8 @@
 /* See window.h. One function per document below; each is a list of: times, fresh text, stale text, shelf. */
 #include "publish/window.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -12,17 +14,21 @@
 /* A live exchange is asked for its price every few seconds; elsewhere prices come with candles. */
 #define PRICE_CADENCE_LIVE_MS (INT64_C(60) * MS_PER_S)
 #define NEVER_MS (INT64_MAX / 4)
+#define DOC_KEY_SIZE (BTCF_DOC_KEY_MAX + 1)
 
 static const int64_t intervals_s[WINDOW_INTERVAL_COUNT] = {3600, 14400, 86400};
 static const char *const candle_keys[WINDOW_INTERVAL_COUNT] = {"/v1/candles/1h", "/v1/candles/4h", "/v1/candles/1d"};
 
 static int pause_for_others(const struct window *window, struct db *db);
 static void publish_forecasts(const struct window *window, struct shelf *shelf);
-static void publish_forecast(const struct forecast_page *page, struct document *doc, struct shelf *shelf);
+static void publish_forecast(const struct window *window, const struct forecast_page *page, struct document *doc,
+                             struct shelf *shelf);
 static void publish_price(const struct window *window, struct shelf *shelf);
 static void publish_candles(const struct window *window, size_t i, struct shelf *shelf);
 static void publish_status(const struct window *window, struct shelf *shelf);
-static void put(struct shelf *shelf, const struct document *doc);
+static void key_of(const struct window *window, const char *path, char key[DOC_KEY_SIZE]);
+static void put(const struct window *window, const struct document *doc, struct shelf *shelf, bool *changed);
+static void take_away(const struct window *window, const char *path, struct shelf *shelf);
 
 int window_load(struct db *db, struct arena *arena, struct window *window)
 {
@@ -30,7 +36,10 @@ int window_load(struct db *db, struct arena *arena, struct window *window)
     if (view_load_batch(db, arena, feed, &window->batch) < 0 || pause_for_others(window, db) < 0 ||
         view_load_accuracy(db, arena, feed, &window->accuracy, &window->accuracy_count) < 0 ||
         pause_for_others(window, db) < 0 ||
-        view_load_providers(db, arena, feed, &window->providers, &window->provider_count) < 0 ||
+        view_load_providers(db, arena, feed, &window->providers, &window->provider_count) < 0)
+        return -1;
+    /* How the engine's parts are is nothing that a sandbox should show: it would not be the same tomorrow. */
+    if (!feed_is_sandbox(window->feed) &&
         view_load_components(db, arena, &window->components, &window->component_count) < 0)
         return -1;
     for (size_t i = 0; i < WINDOW_INTERVAL_COUNT; i++) {
@@ -103,13 +112,12 @@ static void publish_forecasts(const struct window *window, struct shelf *shelf)
         struct forecast_page page;
         forecast_key(horizons[i].seconds, keys[i]);
         if (!window_forecast(window, horizons[i].seconds, &page)) {
-            if (shelf_remove(shelf, keys[i]) < 0)
-                log_failure("publish.failed", keys[i]);
+            take_away(window, keys[i], shelf);
             continue;
         }
         docs[count] = (struct document){.key = keys[i]};
         document_init(&docs[count]);
-        publish_forecast(&page, &docs[count], shelf);
+        publish_forecast(window, &page, &docs[count], shelf);
         fresh[count] = (struct str){docs[count].fresh.ptr, docs[count].fresh.len};
         stale[count] = (struct str){docs[count].stale.ptr, docs[count].stale.len};
         if (count == 0 || docs[count].expires_at_ms < list.expires_at_ms)
@@ -124,18 +132,20 @@ static void publish_forecasts(const struct window *window, struct shelf *shelf)
     doc_forecast_list_render(fresh, count, &list.fresh);
     doc_forecast_list_render(stale, count, &list.stale);
     if (count > 0)
-        put(shelf, &list);
-    else if (shelf_remove(shelf, FORECAST_LIST_KEY) < 0)
-        log_failure("publish.failed", FORECAST_LIST_KEY);
+        put(window, &list, shelf, NULL);
+    else
+        take_away(window, list.key, shelf);
     document_release(&list);
     for (size_t i = 0; i < count; i++)
         document_release(&docs[i]);
 }
 
 /* Document, and its numbers whenever it has changed. Each carries its own times, so neither waits for the other. */
-static void publish_forecast(const struct forecast_page *page, struct document *doc, struct shelf *shelf)
+static void publish_forecast(const struct window *window, const struct forecast_page *page, struct document *doc,
+                             struct shelf *shelf)
 {
     struct btcf_dist_curve curve;
+    char key[DOC_KEY_SIZE];
     bool changed = false;
     doc->doc_class = BTCF_DOC_FORECAST;
     doc->published_ms = page->batch->created_wall_ms;
@@ -145,10 +155,10 @@ static void publish_forecast(const struct forecast_page *page, struct document *
     doc_forecast_render(page, false, &doc->fresh);
     doc_forecast_render(page, true, &doc->stale);
     doc_forecast_curve(page, &curve);
-    if (shelf_put(shelf, doc, &changed) < 0)
-        log_failure("publish.failed", doc->key);
-    if (changed && writer_publish_dist(shelf->writer, doc->key, &curve) < 0)
-        log_failure("publish.failed", doc->key);
+    put(window, doc, shelf, &changed);
+    key_of(window, doc->key, key);
+    if (changed && writer_publish_dist(shelf->writer, key, &curve) < 0)
+        log_failure("publish.failed", key);
 }
 
 static void publish_price(const struct window *window, struct shelf *shelf)
@@ -167,7 +177,7 @@ static void publish_price(const struct window *window, struct shelf *shelf)
     document_init(&doc);
     doc_price_render(window->feed, &window->price, &deadlines, false, &doc.fresh);
     doc_price_render(window->feed, &window->price, &deadlines, true, &doc.stale);
-    put(shelf, &doc);
+    put(window, &doc, shelf, NULL);
     document_release(&doc);
 }
 
@@ -187,7 +197,7 @@ static void publish_candles(const struct window *window, size_t i, struct shelf 
     document_init(&doc);
     doc_candles_render(window->feed, candles, &deadlines, false, &doc.fresh);
     doc_candles_render(window->feed, candles, &deadlines, true, &doc.stale);
-    put(shelf, &doc);
+    put(window, &doc, shelf, NULL);
     document_release(&doc);
 }
 
@@ -200,28 +210,49 @@ static void publish_status(const struct window *window, struct shelf *shelf)
 
     doc.key = "/v1/status";
     doc_status_render(&page, &doc.fresh);
-    put(shelf, &doc);
+    put(window, &doc, shelf, NULL);
 
     doc.key = "/v1/models";
     strbuf_reset(&doc.fresh);
     doc_models_render(window->feed, &window->batch, &doc.fresh);
-    put(shelf, &doc);
+    put(window, &doc, shelf, NULL);
 
     doc.key = "/v1/accuracy";
     strbuf_reset(&doc.fresh);
     doc_accuracy_render(window->feed, window->accuracy, window->accuracy_count, &doc.fresh);
-    put(shelf, &doc);
+    put(window, &doc, shelf, NULL);
 
     doc.key = "/v1/data-quality";
     strbuf_reset(&doc.fresh);
     doc_quality_render(window->feed, window->quality, WINDOW_INTERVAL_COUNT, window->providers,
                        window->provider_count, &doc.fresh);
-    put(shelf, &doc);
+    put(window, &doc, shelf, NULL);
     document_release(&doc);
 }
 
-static void put(struct shelf *shelf, const struct document *doc)
+static void key_of(const struct window *window, const char *path, char key[DOC_KEY_SIZE])
 {
-    if (shelf_put(shelf, doc, NULL) < 0)
-        log_failure("publish.failed", doc->key);
+    int len = snprintf(key, DOC_KEY_SIZE, "%s%s", window->prefix, path);
+    assert(len > 0 && len < DOC_KEY_SIZE);
+}
+
+/* `changed` may be NULL. */
+static void put(const struct window *window, const struct document *doc, struct shelf *shelf, bool *changed)
+{
+    char key[DOC_KEY_SIZE];
+    struct document placed = *doc;
+    key_of(window, doc->key, key);
+    placed.key = key;
+    if (feed_is_sandbox(window->feed))
+        placed.stale_at_ms = placed.expires_at_ms = 0; /* not even in the year that its bodies name */
+    if (shelf_put(shelf, &placed, changed) < 0)
+        log_failure("publish.failed", key);
+}
+
+static void take_away(const struct window *window, const char *path, struct shelf *shelf)
+{
+    char key[DOC_KEY_SIZE];
+    key_of(window, path, key);
+    if (shelf_remove(shelf, key) < 0)
+        log_failure("publish.failed", key);
 }

@@ -20,6 +20,7 @@ struct db;
 /* Everything that is shown, as of one look. */
 struct window {
     const struct feed *feed;
+    const char *prefix; /* before each key; "" for what is served as itself */
     int64_t now_wall_ms;
     int (*between)(void *ctx, struct db *db); /* called between queries; on -1 loading ends so; NULL: nothing */
     void *between_ctx;

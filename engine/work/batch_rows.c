@@ -2,6 +2,7 @@
 #include "work/batch_rows.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/arena.h"
@@ -13,6 +14,7 @@
 #include "store/db.h"
 
 #define PUBLIC_ID_DIGITS 24
+#define PUBLIC_ID_SIZE 128
 #define WEIGHTS_BYTES_MAX 4096
 #define SAVE_ARENA_BYTES (4u << 20)
 
@@ -37,6 +39,8 @@ struct stored_forecast {
 
 static int save_forecast(struct db *db, int64_t batch_id, const struct batch_row *row, double origin_price,
                          const struct stored_forecast *stored);
+static void make_public_id(const struct batch_row *row, const struct issue_forecast *forecast,
+                           char public_id[PUBLIC_ID_SIZE]);
 static const char *served_model(const struct issue *issue, int64_t horizon_s, bool serves_ensemble);
 static const char *method_of(const char *model);
 static void render_weights(const struct issue_forecast *forecast, struct strbuf *out);
@@ -93,8 +97,8 @@ static int save_forecast(struct db *db, int64_t batch_id, const struct batch_row
                          const struct stored_forecast *stored)
 {
     const struct issue_forecast *forecast = stored->forecast;
-    char public_id[PUBLIC_ID_DIGITS + 4] = "fc_";
-    rand_hex(public_id + 3, PUBLIC_ID_DIGITS);
+    char public_id[PUBLIC_ID_SIZE];
+    make_public_id(row, forecast, public_id);
     struct strbuf weights;
     strbuf_init(&weights, WEIGHTS_BYTES_MAX);
     render_weights(forecast, &weights);
@@ -106,6 +110,17 @@ static int save_forecast(struct db *db, int64_t batch_id, const struct batch_row
                          DB_TEXT(method_of(forecast->model)), DB_TEXT(weights.ptr), DB_TEXT(public_id), DB_END);
     strbuf_release(&weights);
     return result;
+}
+
+static void make_public_id(const struct batch_row *row, const struct issue_forecast *forecast,
+                           char public_id[PUBLIC_ID_SIZE])
+{
+    if (row->id_prefix != NULL) {
+        snprintf(public_id, PUBLIC_ID_SIZE, "%s-%s-%" PRId64, row->id_prefix, forecast->model, forecast->horizon_s);
+        return;
+    }
+    snprintf(public_id, PUBLIC_ID_SIZE, "fc_");
+    rand_hex(public_id + strlen("fc_"), PUBLIC_ID_DIGITS);
 }
 
 static const char *served_model(const struct issue *issue, int64_t horizon_s, bool serves_ensemble)

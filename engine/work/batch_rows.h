@@ -9,6 +9,7 @@ struct db;
 
 struct batch_row {
     const char *feed, *release, *sources, *data_hash;
+    const char *id_prefix; /* public ids are this, model and horizon; NULL: random */
     int64_t issued_at, created_wall_ms;
     bool degraded;
 };

@@ -3,6 +3,7 @@
  * forecast      the newest 1h close of the served feed has no batch yet
  * score         a target time has passed whose candle is known, and its score is missing
  * walk_forward  a feed has its first batch and this release has not scored its past yet
+ * sandbox       this release has not made its sandbox yet
  *
  * Closes that were missed are not made up for: a forecast issued after its target has begun to be known is no forecast.
  */
@@ -21,6 +22,7 @@
 
 #define PRIORITY_FORECAST 10
 #define PRIORITY_SCORE 0
+#define PRIORITY_SANDBOX 10
 /* It goes on where it was killed, so machines that are switched off at night need not start over. */
 #define WALK_FORWARD_ATTEMPTS_MAX 1000
 /* A close older than this is not forecast from any more: an hour of market time, and a minute of wall time for
@@ -30,17 +32,22 @@
 
 /* Index: unique (feed, issued_at). */
 static const char SQL_LAST_BATCH[] = "SELECT coalesce(max(issued_at), 0) FROM batch WHERE feed = $1";
-static const char SQL_WALKED[] = "SELECT 1 FROM job WHERE kind = 'walk_forward' AND unique_key = $1";
+/* Index: unique (kind, unique_key). */
+static const char SQL_PLANNED[] = "SELECT 1 FROM job WHERE kind = $1 AND unique_key = $2";
 
 static int plan_forecast(struct db *db, struct arena *arena, const struct feed *feed, int64_t now_wall_ms);
 static int plan_score(struct db *db, struct arena *arena, const struct feed *feed, int64_t now_wall_ms);
 static int plan_walk_forward(struct db *db, struct arena *arena, const struct feed *feed, int64_t now_wall_ms);
+static int plan_sandbox(struct db *db, struct arena *arena, int64_t now_wall_ms);
+static int is_planned(struct db *db, struct arena *arena, const struct job_request *request, bool *planned);
 static int last_batch(struct db *db, struct arena *arena, const struct feed *feed, int64_t *issued_at);
 
 int work_plan(struct db *db, struct arena *arena, const struct settings *settings, const char *lane,
               int64_t now_wall_ms)
 {
     struct feed feed;
+    if (strcmp(lane, "heavy") == 0 && plan_sandbox(db, arena, now_wall_ms) < 0)
+        return err_wrap("while planning the sandbox");
     if (feed_load_active(db, settings->symbol, &feed) < 0) {
         if (err_kind() != E_MISSING)
             return err_wrap("while planning");
@@ -105,25 +112,47 @@ static int plan_score(struct db *db, struct arena *arena, const struct feed *fee
 static int plan_walk_forward(struct db *db, struct arena *arena, const struct feed *feed, int64_t now_wall_ms)
 {
     int64_t issued_at;
-    struct db_rows rows;
-    const char *key = arena_printf(arena, "%s %s", feed->name, BTCF_VERSION);
-    if (db_query(db, arena, SQL_WALKED, &rows, DB_TEXT(key), DB_END) < 0)
+    bool planned;
+    struct job_request request = {
+        .kind = "walk_forward",
+        .lane = "heavy",
+        .attempts_max = WALK_FORWARD_ATTEMPTS_MAX,
+        .unique_key = arena_printf(arena, "%s %s", feed->name, BTCF_VERSION),
+    };
+    if (is_planned(db, arena, &request, &planned) < 0)
         return err_wrap("while planning the walk-forward");
-    if (rows.count > 0)
+    if (planned)
         return 0;
     if (last_batch(db, arena, feed, &issued_at) < 0)
         return err_wrap("while planning the walk-forward");
     if (issued_at == 0)
         return 0;
     int64_t begin_ms = feed->begin_ms == INT64_MIN ? issued_at : feed->begin_ms;
-    struct job_request request = {
-        .kind = "walk_forward",
-        .lane = "heavy",
-        .attempts_max = WALK_FORWARD_ATTEMPTS_MAX,
-        .unique_key = key,
-        .payload = arena_printf(arena, "{\"feed\":\"%s\",\"begin\":%" PRId64 "}", feed->name, begin_ms),
-    };
+    request.payload = arena_printf(arena, "{\"feed\":\"%s\",\"begin\":%" PRId64 "}", feed->name, begin_ms);
     return queue_add(db, &request, now_wall_ms, NULL);
+}
+
+/* Before the walk-forward, which takes minutes. */
+static int plan_sandbox(struct db *db, struct arena *arena, int64_t now_wall_ms)
+{
+    struct job_request request = {.kind = "sandbox",
+                                  .lane = "heavy",
+                                  .priority = PRIORITY_SANDBOX,
+                                  .unique_key = FEED_SANDBOX,
+                                  .payload = "{}"};
+    bool planned;
+    if (is_planned(db, arena, &request, &planned) < 0)
+        return -1;
+    return planned ? 0 : queue_add(db, &request, now_wall_ms, NULL);
+}
+
+static int is_planned(struct db *db, struct arena *arena, const struct job_request *request, bool *planned)
+{
+    struct db_rows rows;
+    if (db_query(db, arena, SQL_PLANNED, &rows, DB_TEXT(request->kind), DB_TEXT(request->unique_key), DB_END) < 0)
+        return -1;
+    *planned = rows.count > 0;
+    return 0;
 }
 
 static int last_batch(struct db *db, struct arena *arena, const struct feed *feed, int64_t *issued_at)

@@ -11,6 +11,7 @@ static const struct work_kind kinds[] = {
     {.name = "forecast", .lane = "fast", .run = work_forecast},
     {.name = "score", .lane = "fast", .run = work_score},
     {.name = "walk_forward", .lane = "heavy", .run = work_walk_forward},
+    {.name = "sandbox", .lane = "heavy", .run = work_sandbox},
 };
 
 static int payload_find(struct work *work, const char *name, json_t **root, json_t **value);

@@ -52,6 +52,7 @@ int work_plan(struct db *db, struct arena *arena, const struct settings *setting
 int work_forecast(struct work *work) BTCF_MUST_CHECK;
 int work_score(struct work *work) BTCF_MUST_CHECK;
 int work_walk_forward(struct work *work) BTCF_MUST_CHECK;
+int work_sandbox(struct work *work) BTCF_MUST_CHECK;
 
 /* A field of the job's payload. E_CORRUPT when it is missing or of another type. Texts live in the arena. */
 int payload_text(struct work *work, const char *name, const char **value) BTCF_MUST_CHECK;

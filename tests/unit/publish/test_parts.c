@@ -61,10 +61,38 @@ static void kinds_come_from_the_feeds_name(void **state)
 {
     (void)state;
     static const char *const pairs[][2] = {
-        {"live", "live"}, {"replay:1", "replay"}, {"simulate:42", "simulated"}, {"sandbox", "sandbox"}};
+        {"live", "live"}, {"replay:1", "replay"}, {"simulate:42", "simulated"}, {"sandbox:1.0", "sandbox"}};
     for (size_t i = 0; i < BTCF_LENGTH(pairs); i++) {
         struct feed feed = example_feed(pairs[i][0], 1);
         assert_string_equal(feed_kind(&feed), pairs[i][1]);
+    }
+}
+
+static void nothing_ages_in_the_sandbox(void **state)
+{
+    (void)state;
+    struct feed sandbox = example_feed("sandbox:1.0", 1);
+    assert_int_equal(at(&sandbox, 3600).stale_at_ms, SANDBOX_END_MS);
+    snprintf(sandbox.state, sizeof(sandbox.state), "paused");
+    assert_int_equal(at(&sandbox, 3600).expires_at_ms, SANDBOX_END_MS);
+}
+
+static void the_sandbox_and_nothing_else_is_marked_as_one(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"sandbox:1.0", "live", "replay:1", "simulate:42"};
+    for (size_t i = 0; i < BTCF_LENGTH(names); i++) {
+        struct feed feed = example_feed(names[i], 1);
+        struct strbuf text;
+        struct json json;
+        strbuf_init(&text, 4096);
+        json_init(&json, &text);
+        json_open(&json, '{');
+        parts_feed(&json, &feed);
+        json_close(&json, '}');
+        assert_int_equal(strstr(text.ptr, "\"sandbox\":true") != NULL, i == 0);
+        assert_int_equal(strstr(text.ptr, "sandbox") != NULL, i == 0);
+        strbuf_release(&text);
     }
 }
 
@@ -76,6 +104,8 @@ int main(void)
         cmocka_unit_test(never_expires_within_a_quarter_of_an_hour_after_the_next_was_due),
         cmocka_unit_test(nothing_ages_by_the_clock_of_a_feed_that_stands_still),
         cmocka_unit_test(kinds_come_from_the_feeds_name),
+        cmocka_unit_test(nothing_ages_in_the_sandbox),
+        cmocka_unit_test(the_sandbox_and_nothing_else_is_marked_as_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
