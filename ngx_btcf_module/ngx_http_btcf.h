@@ -121,8 +121,20 @@ typedef enum {
     NGX_HTTP_BTCF_BODY_TIMEOUT,         /* 408 */
     NGX_HTTP_BTCF_SANDBOX_ABSENT,       /* 404: not for a test key */
     NGX_HTTP_BTCF_UNKNOWN_SIMULATION,   /* 400 */
-    NGX_HTTP_BTCF_SIMULATED             /* 503: a test key asked for it */
+    NGX_HTTP_BTCF_SIMULATED,            /* 503: a test key asked for it */
+    NGX_HTTP_BTCF_STREAMS_FULL,         /* 503: of a worker */
+    NGX_HTTP_BTCF_INVALID_EVENTS,       /* 400 */
+    NGX_HTTP_BTCF_INVALID_EVENT_ID      /* 400 */
 } ngx_http_btcf_problem_e;
+
+
+/* what the streams of all locations have in common */
+
+typedef struct {
+    ngx_uint_t                  max;        /* of one worker */
+    ngx_msec_t                  tick;
+    struct btcf_addr_set       *guests;     /* claims, by address */
+} ngx_http_btcf_stream_main_conf_t;
 
 
 typedef struct {
@@ -136,6 +148,8 @@ typedef struct {
 
     ngx_array_t                *scopes;     /* ngx_str_t: see _scope */
     ngx_int_t                   who[NGX_HTTP_BTCF_WHO]; /* see _variable */
+
+    ngx_http_btcf_stream_main_conf_t  stream;
 } ngx_http_btcf_main_conf_t;
 
 
@@ -171,6 +185,8 @@ typedef struct {
 } ngx_http_btcf_token_conf_t;
 
 typedef struct {
+    ngx_msec_t                  heartbeat;
+    ngx_msec_t                  lifetime;
 } ngx_http_btcf_stream_conf_t;
 
 
@@ -224,6 +240,7 @@ typedef struct {
 
 
 typedef struct ngx_http_btcf_problem_s  ngx_http_btcf_problem_t;
+typedef struct ngx_http_btcf_stream_s  ngx_http_btcf_stream_t;
 
 
 /*
@@ -275,6 +292,8 @@ typedef struct {
     uint64_t                        generation;
     ngx_http_btcf_outcome_e         outcome;
     uint64_t                        started_us; /* 0: not by our handler */
+    uint64_t                        answered_us; /* 0: when it is logged */
+    ngx_http_btcf_stream_t         *stream;     /* NULL: it is none */
 
     /* whoever it is was established under this policy, and under no other */
     ngx_http_btcf_principal_t       principal;
@@ -335,6 +354,8 @@ void ngx_http_btcf_segment_exit(void);
 ngx_http_btcf_doc_t *ngx_http_btcf_segment_doc(const ngx_str_t *key);
 void ngx_http_btcf_segment_state(ngx_http_btcf_segment_state_t *state);
 void ngx_http_btcf_doc_unref(ngx_http_btcf_doc_t *doc);
+/* for events: the reader of the file in use; attached to none: finds nothing */
+struct btcf_reader *ngx_http_btcf_segment_reader(void);
 /* the tables of the gate; NULL: absent, or older than max_stale (ms) */
 const struct btcf_auth *ngx_http_btcf_segment_auth(ngx_msec_t max_stale);
 
@@ -445,11 +466,21 @@ void ngx_http_btcf_token_create(ngx_http_btcf_token_conf_t *conf);
 char *ngx_http_btcf_token_merge(ngx_conf_t *cf,
     ngx_http_btcf_token_conf_t *prev, ngx_http_btcf_token_conf_t *conf);
 
-/* _stream */
+/* _stream, _stream_open, _stream_limit */
 
+ngx_int_t ngx_http_btcf_stream_handler(ngx_http_request_t *r);
 void ngx_http_btcf_stream_create(ngx_http_btcf_stream_conf_t *conf);
 char *ngx_http_btcf_stream_merge(ngx_conf_t *cf,
     ngx_http_btcf_stream_conf_t *prev, ngx_http_btcf_stream_conf_t *conf);
+void ngx_http_btcf_stream_create_main(ngx_http_btcf_stream_main_conf_t *conf);
+char *ngx_http_btcf_stream_init_main(ngx_conf_t *cf,
+    ngx_http_btcf_stream_main_conf_t *conf);
+/* in the master, before it forks */
+ngx_int_t ngx_http_btcf_stream_open(ngx_cycle_t *cycle,
+    ngx_http_btcf_main_conf_t *mcf);
+void ngx_http_btcf_stream_init(ngx_cycle_t *cycle,
+    const ngx_http_btcf_main_conf_t *mcf);
+void ngx_http_btcf_stream_exit(void);
 
 /* _limit: NGX_OK, or NGX_DECLINED with the problem left with the request */
 
@@ -465,6 +496,8 @@ char *ngx_http_btcf_set_limit_failures(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_btcf_set_cost(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* called by the header filter, once per answer of a main request */
 ngx_int_t ngx_http_btcf_limit_headers(ngx_http_request_t *r);
+/* keyed hash of the client's address (IPv6: its /64), for one purpose */
+uint64_t ngx_http_btcf_limit_hash(ngx_http_request_t *r, uint32_t purpose);
 void ngx_http_btcf_limit_create(ngx_http_btcf_limit_conf_t *conf);
 char *ngx_http_btcf_limit_merge(ngx_conf_t *cf,
     ngx_http_btcf_limit_conf_t *prev, ngx_http_btcf_limit_conf_t *conf);
@@ -508,6 +541,9 @@ ngx_int_t ngx_http_btcf_send_text(ngx_http_request_t *r, ngx_str_t *type,
     ngx_str_t *text);
 ngx_table_elt_t *ngx_http_btcf_add_header(ngx_http_request_t *r,
     const ngx_str_t *key, const ngx_str_t *value);
+
+/* stands for "encoded already": see _document */
+extern ngx_table_elt_t  ngx_http_btcf_identity;
 
 /* _forecasts */
 

@@ -41,7 +41,7 @@ static ngx_str_t  ngx_http_btcf_sandbox = ngx_string("/sandbox");
  * identity variant under the identity's tag, and `gzip_vary on` would add a
  * second Vary.
  */
-static ngx_table_elt_t  ngx_http_btcf_identity = {
+ngx_table_elt_t  ngx_http_btcf_identity = {
     .hash = 0,
     .key = ngx_string("Content-Encoding"),
     .value = ngx_string("identity")

@@ -52,8 +52,6 @@ static ngx_int_t ngx_http_btcf_limit_settle(ngx_http_request_t *r,
 static ngx_int_t ngx_http_btcf_limit_refuse(ngx_http_request_t *r,
     ngx_http_btcf_ctx_t *ctx, enum btcf_limit_outcome outcome);
 static ngx_uint_t ngx_http_btcf_limit_cost(ngx_http_request_t *r);
-static uint64_t ngx_http_btcf_limit_hash(ngx_http_request_t *r,
-    uint32_t purpose);
 static struct btcf_rate ngx_http_btcf_limit_rate(
     const struct btcf_plan *plan);
 static char *ngx_http_btcf_set_rate(ngx_conf_t *cf, struct btcf_plan *plan,
@@ -436,7 +434,7 @@ ngx_http_btcf_limit_cost(ngx_http_request_t *r)
  * of them. Peers on Unix sockets have none: they are taken for one.
  */
 
-static uint64_t
+uint64_t
 ngx_http_btcf_limit_hash(ngx_http_request_t *r, uint32_t purpose)
 {
     size_t                            len;

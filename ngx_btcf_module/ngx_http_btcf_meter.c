@@ -162,7 +162,8 @@ ngx_http_btcf_meter_handler(ngx_http_request_t *r)
     route = ngx_http_btcf_route(r);
 
     if (ctx && ctx->started_us) {
-        us = ngx_http_btcf_now_us() - ctx->started_us;
+        us = (ctx->answered_us ? ctx->answered_us : ngx_http_btcf_now_us())
+             - ctx->started_us;
 
     } else {
         tp = ngx_timeofday();

@@ -232,6 +232,41 @@ static ngx_command_t  ngx_http_btcf_commands[] = {
       offsetof(ngx_http_btcf_loc_conf_t, stale),
       ngx_http_btcf_stale_modes },
 
+    { ngx_string("btcf_stream"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_btcf_set_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_btcf_stream_handler },
+
+    { ngx_string("btcf_stream_heartbeat"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, stream.heartbeat),
+      NULL },
+
+    { ngx_string("btcf_stream_lifetime"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, stream.lifetime),
+      NULL },
+
+    { ngx_string("btcf_stream_max"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_btcf_main_conf_t, stream.max),
+      NULL },
+
+    { ngx_string("btcf_stream_tick"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_btcf_main_conf_t, stream.tick),
+      NULL },
+
     { ngx_string("btcf_subrequests"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -277,6 +312,13 @@ ngx_module_t  ngx_http_btcf_module = {
 static void *
 ngx_http_btcf_create_main_conf(ngx_conf_t *cf)
 {
+    ngx_http_btcf_main_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_btcf_main_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
     /*
      * set by ngx_pcalloc():
      *
@@ -284,9 +326,12 @@ ngx_http_btcf_create_main_conf(ngx_conf_t *cf)
      *     conf->segment = { 0, NULL };
      *     conf->edge = { 0 };
      *     conf->metrics = NULL;
+     *     conf->stream.guests = NULL;
      */
 
-    return ngx_pcalloc(cf->pool, sizeof(ngx_http_btcf_main_conf_t));
+    ngx_http_btcf_stream_create_main(&conf->stream);
+
+    return conf;
 }
 
 
@@ -316,7 +361,7 @@ ngx_http_btcf_init_main_conf(ngx_conf_t *cf, void *conf)
                                    &mcf->shm_dir)
                        - mcf->segment.data - 1;
 
-    return NGX_CONF_OK;
+    return ngx_http_btcf_stream_init_main(cf, &mcf->stream);
 }
 
 
@@ -519,7 +564,11 @@ ngx_http_btcf_init_module(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    return ngx_http_btcf_meter_open(cycle, mcf);
+    if (ngx_http_btcf_meter_open(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_btcf_stream_open(cycle, mcf);
 }
 
 
@@ -541,12 +590,19 @@ ngx_http_btcf_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    return ngx_http_btcf_segment_init(cycle, mcf);
+    if (ngx_http_btcf_segment_init(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_btcf_stream_init(cycle, mcf);
+
+    return NGX_OK;
 }
 
 
 static void
 ngx_http_btcf_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_http_btcf_stream_exit();
     ngx_http_btcf_segment_exit();
 }

@@ -127,7 +127,18 @@ static const ngx_http_btcf_problem_t  ngx_http_btcf_problems[] = {
                  " it does not take") },
 
     { 503, ngx_string("unavailable"), ngx_string("Service Unavailable"),
-      ngx_string("the server cannot answer this now") }
+      ngx_string("the server cannot answer this now") },
+
+    { 503, ngx_string("streams-full"), ngx_string("Service Unavailable"),
+      ngx_string("this server has as many open streams as it may") },
+
+    { 400, ngx_string("invalid-parameter"), ngx_string("Bad Request"),
+      ngx_string("events takes each of price, candle, forecast, status"
+                 " at most once, separated by commas; it does not take") },
+
+    { 400, ngx_string("invalid-parameter"), ngx_string("Bad Request"),
+      ngx_string("an event's id, sent once and unchanged, is what this takes;"
+                 " it does not take") }
 };
 
 

@@ -208,6 +208,21 @@ ngx_http_btcf_segment_state(ngx_http_btcf_segment_state_t *state)
 }
 
 
+struct btcf_reader *
+ngx_http_btcf_segment_reader(void)
+{
+    ngx_http_btcf_segment_t  *seg;
+
+    seg = &ngx_http_btcf_segment;
+
+    if (seg->reader.base) {
+        ngx_http_btcf_segment_reattach(seg);
+    }
+
+    return &seg->reader;
+}
+
+
 /*
  * The tables say who may come in only as long as somebody keeps them: once the
  * writer has been silent for too long, a revocation may be missing.

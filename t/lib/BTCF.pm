@@ -151,6 +151,13 @@ sub do {
 
 sub doc { my ($self, $key, %fields) = @_; $self->do({do => 'doc', key => $key, %fields}) }
 sub live { $_[0]->do({do => 'live'}) }
+
+# One event, or with `count` and `every_us` several of them. Without data: {"n":1,"t_us":...}, counted by the publisher.
+sub event {
+    my ($self, $type, $data, $subject, %fields) = @_;
+    $self->do({do => 'event', type => $type, data => defined $data ? $data : '', subject => ($subject || 0), %fields});
+}
+
 sub beat { $_[0]->do({do => 'beat'}) }
 
 # ---- the gate

@@ -9,6 +9,9 @@
  *                                                         "stale_in", "expires_in", "published_in": ms from now
  *     {"do":"churn","key":"/v1/price","from":1,"count":1000,"bytes":2000}
  *                                                         versions whose body is one number over and over
+ *     {"do":"event","type":"price","data":"{...}"}
+ *                                                         also "subject": seconds, "count":1000, "every_us":100000;
+ *                                                         no "data": {"n":N,"t_us":T} by number and monotonic time
  *     {"do":"plan","number":1,"name":"free","rate":2,"burst":60,"scopes":["read"]}
  *                                                         also "streams", "quota_day", "quota_month"; rate 0: no limit
  *     {"do":"account","number":1,"id":"<32 hex digits>","row":1,"plan":1}
@@ -28,6 +31,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <zlib.h>
 
 #include "core/clock.h"
@@ -60,6 +64,14 @@ static const struct word types[] = {
 static const struct word periods[] = {
     {"day", BTCF_PERIOD_DAY},
     {"month", BTCF_PERIOD_MONTH},
+    {NULL, 0},
+};
+
+static const struct word event_types[] = {
+    {"price", BTCF_EVENT_PRICE},
+    {"candle", BTCF_EVENT_CANDLE},
+    {"forecast", BTCF_EVENT_FORECAST},
+    {"status", BTCF_EVENT_STATUS},
     {NULL, 0},
 };
 
@@ -120,7 +132,7 @@ static int do_create(const json_t *command)
         .build = "test",
         .doc_count_max = 64,
         .doc_bytes_max = (uint32_t)number_of(command, "doc_bytes", 16384),
-        .event_count = 16,
+        .event_count = (uint32_t)number_of(command, "events", 16),
         .dist_count_max = 8,
         .mode = 0644, /* the workers of a test may be another user */
         .auth = {.keys = (uint32_t)number_of(command, "keys", 4096),
@@ -335,6 +347,40 @@ static int do_forget(const json_t *command)
 
 /* ---- the file as a whole ----------------------------------------------------------------------------------------- */
 
+/* Events of one kind, at a steady pace: the n-th is due n intervals after the first, however late the one before was. */
+static int do_event(const json_t *command)
+{
+    static int64_t number;
+    int64_t count = number_of(command, "count", 1), every_us = number_of(command, "every_us", 0), begin_ms;
+    const char *given = text_of(command, "data");
+    char made[64];
+    int type;
+
+    if (word_of(command, "type", event_types, &type) < 0)
+        return -1;
+    begin_ms = clock_mono_ms();
+    for (int64_t i = 0; i < count; i++) {
+        int64_t wait_ms = begin_ms + i * every_us / 1000 - clock_mono_ms();
+
+        if (every_us > 0 && wait_ms > 0)
+            (void)clock_sleep_ms(wait_ms);
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        (void)snprintf(made, sizeof(made), "{\"n\":%lld,\"t_us\":%lld}", (long long)++number,
+                       (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+        const char *data = given[0] == '\0' ? made : given;
+        const struct writer_event event = {.type = (enum btcf_event_type)type,
+                                           .wall_ms = clock_wall_ms(),
+                                           .data = data,
+                                           .len = strlen(data),
+                                           .subject_s = (uint32_t)number_of(command, "subject", 0)};
+
+        if (writer_event(writer, &event, NULL) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int do_live(const json_t *command)
 {
     (void)command;
@@ -374,8 +420,8 @@ static const struct {
     {"create", do_create, false}, {"doc", do_doc, true},       {"churn", do_churn, true},
     {"plan", do_plan, true},      {"unplan", do_unplan, true}, {"account", do_account, true},
     {"key", do_key, true},        {"revoke", do_revoke, true}, {"forget", do_forget, true},
-    {"live", do_live, true},      {"beat", do_beat, true},     {"retire", do_retire, true},
-    {"health", do_health, true},  {"close", do_close, true},
+    {"event", do_event, true},    {"live", do_live, true},     {"beat", do_beat, true},
+    {"retire", do_retire, true},  {"health", do_health, true}, {"close", do_close, true},
 };
 
 static int run_line(const char *line)
