@@ -137,6 +137,17 @@ typedef struct {
 } ngx_http_btcf_stream_main_conf_t;
 
 
+/* whose tokens are accepted: see _issuer */
+
+typedef struct ngx_http_btcf_issuer_s  ngx_http_btcf_issuer_t;
+
+typedef struct {
+    ngx_http_btcf_issuer_t     *own;        /* our engine */
+    ngx_array_t                 issuers;    /* ngx_http_btcf_issuer_t * */
+    ngx_int_t                   cache;      /* verified tokens per worker */
+} ngx_http_btcf_token_main_conf_t;
+
+
 typedef struct {
     ngx_str_t                   shm_dir;
     ngx_str_t                   segment;    /* path of pub, with a NUL */
@@ -150,6 +161,7 @@ typedef struct {
     ngx_int_t                   who[NGX_HTTP_BTCF_WHO]; /* see _variable */
 
     ngx_http_btcf_stream_main_conf_t  stream;
+    ngx_http_btcf_token_main_conf_t  token;
 } ngx_http_btcf_main_conf_t;
 
 
@@ -182,6 +194,8 @@ typedef struct {
 } ngx_http_btcf_limit_conf_t;
 
 typedef struct {
+    ngx_flag_t                  own;        /* tokens of our engine */
+    ngx_array_t                *issuers;    /* ngx_http_btcf_issuer_t * */
 } ngx_http_btcf_token_conf_t;
 
 typedef struct {
@@ -257,6 +271,8 @@ typedef struct {
     ngx_str_t                   issuer;
     uint64_t                    scopes;     /* bits: see _scope */
     time_t                      expires;    /* of the credential; 0: never */
+    time_t                      issued;     /* of a token */
+    uint8_t                     digest[BTCF_DIGEST_SIZE];   /* of a key */
     uint32_t                    plan;       /* number in the segment */
     struct btcf_limit_row      *limit;      /* NULL: by address */
     struct btcf_usage_row      *usage;      /* NULL: nobody to bill */
@@ -462,9 +478,23 @@ ngx_int_t ngx_http_btcf_token(ngx_http_request_t *r, const ngx_str_t *text,
 ngx_uint_t ngx_http_btcf_still_valid(ngx_http_request_t *r,
     const ngx_http_btcf_principal_t *principal);
 
+/* workers only */
+ngx_int_t ngx_http_btcf_token_init(ngx_cycle_t *cycle,
+    const ngx_http_btcf_main_conf_t *mcf);
+void ngx_http_btcf_token_exit(void);
+
+/* _issuer */
+
+ngx_int_t ngx_http_btcf_token_create_main(ngx_conf_t *cf,
+    ngx_http_btcf_token_main_conf_t *conf);
+char *ngx_http_btcf_token_init_main(ngx_conf_t *cf,
+    ngx_http_btcf_token_main_conf_t *conf);
 void ngx_http_btcf_token_create(ngx_http_btcf_token_conf_t *conf);
 char *ngx_http_btcf_token_merge(ngx_conf_t *cf,
     ngx_http_btcf_token_conf_t *prev, ngx_http_btcf_token_conf_t *conf);
+char *ngx_http_btcf_token_issuer(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_btcf_jwks_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* _stream, _stream_open, _stream_limit */
 

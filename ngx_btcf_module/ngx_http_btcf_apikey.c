@@ -94,6 +94,7 @@ ngx_http_btcf_apikey_judge(ngx_http_request_t *r,
     principal->key.data = (u_char *) parsed->id;
     principal->key.len = BTCF_API_KEY_ID_LEN;
     principal->expires = (time_t) key.expires_s;
+    ngx_memcpy(principal->digest, parsed->digest, BTCF_DIGEST_SIZE);
     principal->test = parsed->is_test;
 
     return BTCF_AUTH_KEY;

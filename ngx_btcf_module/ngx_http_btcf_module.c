@@ -134,6 +134,14 @@ static ngx_command_t  ngx_http_btcf_commands[] = {
       0,
       NULL },
 
+    { ngx_string("btcf_jwks_file"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
+                        |NGX_CONF_1MORE,
+      ngx_http_btcf_jwks_file,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("btcf_limit"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
                         |NGX_CONF_TAKE1,
@@ -274,6 +282,28 @@ static ngx_command_t  ngx_http_btcf_commands[] = {
       offsetof(ngx_http_btcf_loc_conf_t, subrequests),
       NULL },
 
+    { ngx_string("btcf_token"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
+                        |NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, token.own),
+      NULL },
+
+    { ngx_string("btcf_token_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_btcf_main_conf_t, token.cache),
+      NULL },
+
+    { ngx_string("btcf_token_issuer"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_btcf_token_issuer,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -329,6 +359,10 @@ ngx_http_btcf_create_main_conf(ngx_conf_t *cf)
      *     conf->stream.guests = NULL;
      */
 
+    if (ngx_http_btcf_token_create_main(cf, &conf->token) != NGX_OK) {
+        return NULL;
+    }
+
     ngx_http_btcf_stream_create_main(&conf->stream);
 
     return conf;
@@ -360,6 +394,10 @@ ngx_http_btcf_init_main_conf(ngx_conf_t *cf, void *conf)
     mcf->segment.len = ngx_sprintf(mcf->segment.data, "%V/" BTCF_PUB_FILE "%Z",
                                    &mcf->shm_dir)
                        - mcf->segment.data - 1;
+
+    if (ngx_http_btcf_token_init_main(cf, &mcf->token) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     return ngx_http_btcf_stream_init_main(cf, &mcf->stream);
 }
@@ -586,11 +624,10 @@ ngx_http_btcf_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    if (ngx_http_btcf_id_init(cycle) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_btcf_segment_init(cycle, mcf) != NGX_OK) {
+    if (ngx_http_btcf_id_init(cycle) != NGX_OK
+        || ngx_http_btcf_segment_init(cycle, mcf) != NGX_OK
+        || ngx_http_btcf_token_init(cycle, mcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -604,5 +641,6 @@ static void
 ngx_http_btcf_exit_process(ngx_cycle_t *cycle)
 {
     ngx_http_btcf_stream_exit();
+    ngx_http_btcf_token_exit();
     ngx_http_btcf_segment_exit();
 }
