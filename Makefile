@@ -113,7 +113,7 @@ tests: $(TEST_BIN)
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(call quiet,CC ,$<)$(CC) $(CPPFLAGS) -Itests/lib $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB) -lcmocka -ljwt $(LDLIBS)
+	$(call quiet,CC ,$<)$(CC) $(CPPFLAGS) -Itests/lib $(CFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(LDLIBS)
 
 # tests/run builds these with CC=clang in a folder of their own.
 .PHONY: fuzzers

@@ -20,7 +20,7 @@ run_packages='
 # sanitizers and fuzzers, unit tests, servers' clients, load, and what checks our output with other people's code
 test_packages='
     clang clang-format libclang-rt-14-dev shellcheck
-    libcmocka-dev libjwt-dev valgrind gcovr
+    libcmocka-dev valgrind gcovr
     python3 python3-pytest python3-psycopg2 python3-numpy python3-scipy python3-pandas python3-cryptography
     wrk nghttp2-client prometheus jq faketime postgresql-client-15 procps iproute2 git dpkg-dev'
 

@@ -1,7 +1,7 @@
 /* Header and claims are written with core/json, signed as they stand (RFC 7515, 7.1).
  *
- * Not with libjwt, though it was meant to be: on each encoding its version 1.10 overwrites the header's typ with "JWT", so
- * neither at+jwt (RFC 9068) nor a ticket can be made with it. The tests have it verify what is issued here.
+ * Not with libjwt: version 1.10, Debian's, writes "JWT" over the header's typ whenever it encodes, and refuses any other when it
+ * decodes, so that neither at+jwt (RFC 9068) nor a ticket can be made or read with it (docs/DECISIONS has a page).
  */
 #include "accounts/token.h"
 

@@ -75,17 +75,14 @@ static int work(const struct admin_call *call, struct admin *admin)
     return rc;
 }
 
-/* Past the buffers of stdio, which nobody could wipe. */
-static int write_out(const struct strbuf *out)
+int admin_write_out(const char *text, size_t len)
 {
-    size_t done = 0;
+    for (size_t done = 0; done < len;) {
+        ssize_t written = write(STDOUT_FILENO, text + done, len - done);
 
-    while (done < out->len) {
-        ssize_t len = write(STDOUT_FILENO, out->ptr + done, out->len - done);
-
-        if (len < 0 && errno != EINTR)
+        if (written < 0 && errno != EINTR)
             return err_set(E_STORE, "it was done, but cannot be shown: %s", strerror(errno));
-        done += len > 0 ? (size_t)len : 0;
+        done += written > 0 ? (size_t)written : 0;
     }
     return 0;
 }
@@ -97,7 +94,8 @@ static int print(const struct admin_call *call, struct admin *admin)
     call->print(admin, call->ctx);
     if (admin->is_json)
         strbuf_add_char(&admin->out, '\n');
-    int rc = strbuf_failed(&admin->out) ? err_set(E_LIMIT, "more than can be shown") : write_out(&admin->out);
+    int rc = strbuf_failed(&admin->out) ? err_set(E_LIMIT, "more than can be shown")
+                                        : admin_write_out(admin->out.ptr, admin->out.len);
     OPENSSL_cleanse(admin->out.ptr, admin->out.len);
     strbuf_release(&admin->out);
     return rc;

@@ -4,6 +4,7 @@
  *   up_postgres.c   the private PostgreSQL
  *   up_data.c       schema, imported history, feed
  *   up_nginx.c      the module, the generated configuration, nginx            up_port.c   its port
+ *   up_key.c        the signing key and the first API keys
  *   up_watch.c      what a person sees until the first publication
  *
  * Rights: root does nothing but look, make the state directory and open files that only root may be able to read (the
@@ -78,6 +79,14 @@ int up_data_open(struct up *up) BTCF_MUST_CHECK;
 int up_data_prepare(struct up *up) BTCF_MUST_CHECK;
 /* Stops the market clock, so that no market time passes while nothing runs. Failing is only said. */
 void up_data_pause(const struct up *up);
+
+/* up_key.c */
+
+/* Makes the installation's secret and the keys that sign tokens, when there are none. Failing is only said: forecasts need
+ * neither. */
+void up_key_prepare(const struct up *up);
+/* When there is no account yet: makes one with a live and a test key, and prints them, this once. */
+void up_key_offer(const struct up *up, const char *base_url);
 
 /* up_nginx.c */
 

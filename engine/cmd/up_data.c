@@ -240,6 +240,8 @@ int up_data_prepare(struct up *up)
     if (result == 0)
         result = set_up_feed(up, db);
     db_close(&db);
+    if (result == 0)
+        up_key_prepare(up);
     return result;
 }
 

@@ -97,10 +97,11 @@ static void print_addresses(const struct up *up)
            "\n"
            "  curl -s %s/v1/forecasts/1d\n"
            "  curl -s '%s/v1/forecasts?horizons=1h,1d'\n"
-           "  curl -s %s/v1/accuracy\n"
-           "\n"
-           "  logs are in %s/log; Ctrl-C stops everything\n",
-           base, base, base, base, base, base, base, settings->state_dir);
+           "  curl -s %s/v1/accuracy\n",
+           base, base, base, base, base, base, base);
+    fflush(stdout);
+    up_key_offer(up, base);
+    printf("\n  logs are in %s/log; Ctrl-C stops everything\n", settings->state_dir);
     fflush(stdout);
 }
 

@@ -149,6 +149,14 @@ class Stack:
         except (OSError, http.client.HTTPException):
             return None
 
+    def btcf(self, *arguments):
+        """What another command says of this state, as the account that everything runs as, or as root."""
+        done = subprocess.run([BTCF, *arguments, '--state', self.state], cwd=ROOT, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60,
+                              env={**os.environ, **self.environment})
+        assert done.returncode == 0, f'{arguments}: {done.returncode}\n{done.stdout}{done.stderr}'
+        return done.stdout
+
     def log(self, name):
         try:
             with open(os.path.join(self.state, 'log', name), encoding='utf-8', errors='replace') as file:

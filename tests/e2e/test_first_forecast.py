@@ -1,5 +1,7 @@
 """From nothing to answered requests: what a newcomer sees within the first minutes."""
 import gzip
+import json
+import os
 import re
 
 from stack import wait_for
@@ -104,6 +106,51 @@ def test_it_prints_addresses_that_answer(stack):
     assert {'/v1/forecasts', '/v1/forecasts/1d', '/v1/accuracy', '/v1/status'} <= urls
     for path in urls:
         assert stack.get(path).status == 200, path
+
+
+KEY = re.compile(r'btcf_(?:live|test)_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}')
+
+
+def first_keys(stack):
+    """The first live and the first test key that it has printed."""
+    stack.wait_said('Ctrl-C')
+    keys = KEY.findall(stack.text())
+    return next(key for key in keys if 'live' in key), next(key for key in keys if 'test' in key)
+
+
+def test_it_prints_a_first_key_that_is_listed_and_serves(stack):
+    live, test = first_keys(stack)
+    assert stack.said(f"curl -s -H 'X-API-Key: {live}' http://127.0.0.1:{stack.port}/v1/forecasts/1d")
+    listed = json.loads(stack.btcf('key', 'list', '--user', 'operator@localhost', '--json'))
+    assert [(key['id'], key['kind']) for key in listed] == [(live[10:22], 'live'), (test[10:22], 'test')]
+    assert json.loads(stack.btcf('user', 'list', '--json'))[0]['plan'] == 'enterprise'
+    wait_for(lambda: stack.get('/v1/forecasts/1d', {'X-API-Key': live}).status == 200, 'an answer to the first key')
+
+
+def test_the_first_key_and_the_secret_are_in_no_file_that_others_read(stack):
+    needles = [key[23:66].encode() for key in first_keys(stack)]
+    with open(os.path.join(stack.state, 'secret.key'), 'rb') as file:
+        needles.append(file.read().strip())
+    read = 0
+    for folder, _, files in os.walk(stack.state):
+        for name in files:
+            path = os.path.join(folder, name)
+            if name == 'secret.key':
+                assert os.stat(path).st_mode & 0o777 == 0o600
+                continue
+            try:
+                with open(path, 'rb') as file:
+                    text = file.read()
+            except OSError:  # a socket, or a file that PostgreSQL has removed meanwhile
+                continue
+            read += 1
+            assert not any(needle in text for needle in needles), path
+    assert read > 100
+
+
+def test_the_stack_has_keys_to_sign_tokens_from_the_start(stack):
+    token = stack.btcf('token', 'issue', '--user', 'operator@localhost').strip()
+    assert len(token.split('.')) == 3
 
 
 def test_nothing_runs_as_root(stack):

@@ -74,10 +74,13 @@ def test_second_start_resumes_the_same_world_within_seconds(make_stack, history)
     stack = make_stack(settings=FAST_REPLAY, history=history).start().wait_ready()
     feed = re.search(r'replay:\d+', stack.text()).group()
     before = stack.get('/v1/forecasts/1h').json()
+    assert 'btcf_live_' in stack.text()
     assert stack.stop() == 0
     stack.start().wait_ready(30)
     after = stack.get('/v1/forecasts/1h').json()
     assert stack.said('has been imported already')
+    stack.wait_said('Ctrl-C')
+    assert 'btcf_live_' not in stack.text()  # a first key is a first key once
     assert re.search(r'replay:\d+', stack.text()).group() == feed
     assert after['issued_at'] >= before['issued_at']
     seconds = float(re.search(r'\((\d+\.\d) s\)', stack.said('the first forecast is served')).group(1))

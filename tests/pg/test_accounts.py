@@ -10,8 +10,9 @@ import subprocess
 import time
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from conftest import BTCF, as_server_account, bin_dir
@@ -405,6 +406,22 @@ def write_jwks(database, tmp_path):
     return str(path)
 
 
+def is_signed_by(token, jwk):
+    """Judged by software that is not ours."""
+    signed, _, signature = token.rpartition('.')
+    r, s = (int.from_bytes(decode(signature)[i:i + 32], 'big') for i in (0, 32))
+    try:
+        public_key_of(jwk).verify(utils.encode_dss_signature(r, s), signed.encode(), ec.ECDSA(hashes.SHA256()))
+        return True
+    except InvalidSignature:
+        return False
+
+
+def public_key_of(jwk):
+    x, y = (int.from_bytes(decode(jwk[name]), 'big') for name in 'xy')
+    return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+
+
 def verdict(database, token, tmp_path, *arguments):
     return database.btcf('token', 'verify', '--jwks', write_jwks(database, tmp_path), *arguments, token, check=False).stdout.strip()
 
@@ -422,6 +439,8 @@ def test_a_token_verifies_under_the_published_key(database, tmp_path):
     assert re.fullmatch('[0-9a-f]{32}', claims['jti']) and re.fullmatch('[0-9a-f]{32}', claims['sid'])
     assert database.sql('SELECT public_id, token_until_s, revoked_ms FROM session') == [(claims['sid'], claims['exp'], None)]
     assert verdict(database, token, tmp_path, '--iss', 'btcf', '--typ', 'at+jwt') == 'valid'
+    by_state = dict(database.sql('SELECT state, public_jwk FROM signing_key'))
+    assert is_signed_by(token, by_state['active']) and not is_signed_by(token, by_state['next'])
     assert verdict(database, token, tmp_path, '--typ', 'stream') == 'invalid: wrong-type'
     assert audits(database, f'session:{claims["sid"]}') == ['token.issue']
 
@@ -435,8 +454,7 @@ def test_the_kid_is_the_thumbprint_and_there_is_a_next_key(database):
         members = json.dumps({name: jwk[name] for name in ('crv', 'kty', 'x', 'y')}, separators=(',', ':'), sort_keys=True)
         assert kid == base64.urlsafe_b64encode(hashlib.sha256(members.encode()).digest()).rstrip(b'=').decode()
         assert algorithm == 'ES256' and set(jwk) == {'crv', 'kty', 'x', 'y', 'use', 'alg', 'kid'}
-        ec.EllipticCurvePublicNumbers(int.from_bytes(decode(jwk['x']), 'big'), int.from_bytes(decode(jwk['y']), 'big'),
-                                      ec.SECP256R1()).public_key()
+        public_key_of(jwk)
 
 
 def test_a_ticket_is_short_and_for_streams_alone(database, tmp_path):
