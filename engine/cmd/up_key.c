@@ -13,6 +13,7 @@
 #include "accounts/user.h"
 #include "cmd/admin.h"
 #include "cmd/up.h"
+#include "cmd/up_port.h"
 #include "core/arena.h"
 #include "core/clock.h"
 #include "store/db.h"
@@ -21,6 +22,9 @@
 #define QUERY_TIMEOUT_MS 5000
 #define TEXT_SIZE (UP_PATH_SIZE + 1024)
 #define ACTOR "role:up"
+#define AWAIT_PATH "/v1/forecasts/1d"
+#define AWAIT_MS 3000
+#define AWAIT_STEP_MS 100
 
 /* Its keys may do what a customer of the largest plan may; administration is not for keys that stand in a terminal. */
 #define FIRST_EMAIL "operator@localhost"
@@ -97,6 +101,18 @@ static int make(const struct up *up, const struct actor *actor, void *what)
     return 1;
 }
 
+/* Until the workers know it: whoever copies it from the terminal must not be told that it is none. Shown all the same when they
+ * take longer, because it is stored. */
+static void await_workers(const struct up *up, const char *key)
+{
+    const struct settings *settings = up->settings;
+    int64_t end_ms = clock_mono_ms() + AWAIT_MS;
+
+    while (up_port_get(settings->http_host, (int)settings->http_port, AWAIT_PATH, key, AWAIT_MS) != 200 &&
+           clock_mono_ms() < end_ms && !proc_should_stop())
+        clock_sleep_ms(AWAIT_STEP_MS);
+}
+
 static void show(const struct up *up, const char *base_url, const struct first_keys *keys)
 {
     char text[TEXT_SIZE];
@@ -126,8 +142,10 @@ void up_key_offer(const struct up *up, const char *base_url)
 
     if (made < 0)
         up_say("accounts", "no first API key could be made: %s", err_text());
-    if (made > 0)
+    if (made > 0) {
+        await_workers(up, keys.live);
         show(up, base_url, &keys);
+    }
     OPENSSL_cleanse(&keys, sizeof keys);
     err_clear();
 }

@@ -200,7 +200,7 @@ bool up_port_answers(const char *host, int port)
     return fd >= 0;
 }
 
-int up_port_get(const char *host, int port, const char *path, int64_t timeout_ms)
+int up_port_get(const char *host, int port, const char *path, const char *api_key, int64_t timeout_ms)
 {
     char text[512];
     int status = 0, fd = connect_to(host, port);
@@ -208,7 +208,9 @@ int up_port_get(const char *host, int port, const char *path, int64_t timeout_ms
 
     if (fd < 0)
         return 0;
-    int len = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+    int len =
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s%s%sConnection: close\r\n\r\n", path,
+                 api_key != NULL ? "X-API-Key: " : "", api_key != NULL ? api_key : "", api_key != NULL ? "\r\n" : "");
     if (write(fd, text, (size_t)len) == len && poll(&ready, 1, (int)timeout_ms) == 1) {
         ssize_t got = read(fd, text, sizeof text - 1);
 
@@ -216,6 +218,7 @@ int up_port_get(const char *host, int port, const char *path, int64_t timeout_ms
         if (sscanf(text, "HTTP/1.%*d %3d", &status) != 1)
             status = 0;
     }
+    explicit_bzero(text, sizeof text);
     close(fd);
     return status;
 }

@@ -11,7 +11,7 @@ int up_port_check(const char *host, int port) BTCF_MUST_CHECK;
 /* Somebody accepts connections there. */
 bool up_port_answers(const char *host, int port);
 
-/* Status of `GET path` there, 0 when there is no answer within timeout_ms. */
-int up_port_get(const char *host, int port, const char *path, int64_t timeout_ms);
+/* Status of `GET path` there, with an API key unless it is NULL; 0 when there is no answer within timeout_ms. */
+int up_port_get(const char *host, int port, const char *path, const char *api_key, int64_t timeout_ms);
 
 #endif

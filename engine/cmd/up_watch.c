@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "store/db.h"
 
+#define READY_PATH "/readyz" /* asked over and over: it is free, a forecast costs a guest's allowance */
 #define PROBE_PATH "/v1/forecasts/1d"
 #define PROBE_TIMEOUT_MS 1000
 #define QUERY_TIMEOUT_MS 2000
@@ -105,12 +106,17 @@ static void print_addresses(const struct up *up)
     fflush(stdout);
 }
 
+static bool is_ok(const struct up *up, const char *path)
+{
+    return up_port_get(up->settings->http_host, (int)up->settings->http_port, path, NULL, PROBE_TIMEOUT_MS) == 200;
+}
+
 bool up_watch_step(const struct up *up)
 {
-    int status = up_port_get(up->settings->http_host, (int)up->settings->http_port, PROBE_PATH, PROBE_TIMEOUT_MS);
+    bool is_served = is_ok(up, READY_PATH) && is_ok(up, PROBE_PATH);
 
     show_components(up);
-    if (status != 200)
+    if (!is_served)
         return true;
     db_close(&watch_db);
     up_say("ready", "the first forecast is served (%.1f s)", (double)(clock_mono_ms() - up->started_ms) / 1000);

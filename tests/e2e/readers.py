@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Readers of a running btcf: a steady rate of GETs over keep-alive connections, each answer checked.
 
-    tests/e2e/readers.py --port 8080 --rate 200 --seconds 60          prints a report as JSON
+    tests/e2e/readers.py --port 8080 --rate 200 --seconds 60          prints a report as JSON; BTCF_KEY has the API key
 
 What counts as what:
   failed     no answer, or one that is neither 200 nor 304 nor among `allowed`, also after the one retry that HTTP grants
@@ -18,6 +18,7 @@ import gzip
 import hashlib
 import http.client
 import json
+import os
 import random
 import threading
 import time
@@ -77,7 +78,7 @@ class Reader(threading.Thread):
             self.connection.close()
 
     def read(self, path):
-        headers = {}
+        headers = {'X-API-Key': self.readers.key} if self.readers.key else {}
         if self.random.random() < 0.3:
             headers['Accept-Encoding'] = 'gzip'
         if self.random.random() < 0.2 and path in self.tags:
@@ -153,8 +154,8 @@ class Reader(threading.Thread):
 class Readers:
     """Threads that read until stop() and then say what they saw."""
 
-    def __init__(self, port, host='127.0.0.1', rate=200, threads=10, paths=PATHS, allowed=(), timeout_s=10):
-        self.host, self.port, self.rate, self.threads = host, port, rate, threads
+    def __init__(self, port, host='127.0.0.1', rate=200, threads=10, paths=PATHS, allowed=(), timeout_s=10, key=None):
+        self.host, self.port, self.rate, self.threads, self.key = host, port, rate, threads, key
         self.paths, self.allowed, self.timeout_s = paths, frozenset(allowed), timeout_s
         self.report = Report()
         self.lock = threading.Lock()
@@ -209,7 +210,8 @@ def main():
     parser.add_argument('--threads', type=int, default=10)
     parser.add_argument('--seconds', type=float, default=60)
     arguments = parser.parse_args()
-    with Readers(arguments.port, arguments.host, arguments.rate, arguments.threads) as readers:
+    with Readers(arguments.port, arguments.host, arguments.rate, arguments.threads,
+                 key=os.environ.get('BTCF_KEY')) as readers:
         time.sleep(arguments.seconds)
         report = readers.stop()
     print(json.dumps(dataclasses.asdict(report), indent=2))

@@ -3,6 +3,7 @@ import atexit
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BTCF = os.path.join(ROOT, os.environ.get('BUILD', 'build'), 'btcf')
 SHARED = os.environ.get('BTCF_SHARED', os.path.join(os.path.dirname(ROOT), 'shared'))
 HISTORY = os.path.join(SHARED, 'data', 'btcusd-1h.csv')
+KEY = re.compile(r'btcf_(?:live|test)_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}')
 SERVERS = ('postgres', 'nginx', 'btcf')
 
 
@@ -83,6 +85,7 @@ class Stack:
         self.process = None
         self.output = []
         self.started = None
+        self.key = None  # the first live key, once it has been printed: guests may not ask as often as tests do
 
     def command(self):
         command = [BTCF, 'up', '--state', self.state, '--port', str(self.port), *self.args]
@@ -119,6 +122,8 @@ class Stack:
 
     def wait_ready(self, deadline_s=60):
         self.wait_said('the first forecast is served', deadline_s)
+        self.wait_said('Ctrl-C')  # keys and addresses stand before it
+        self.key = next((key for key in KEY.findall(self.text()) if 'live' in key), self.key)
         return self
 
     def run_to_end(self, deadline_s=60):
@@ -137,7 +142,8 @@ class Stack:
     def get(self, path, headers=None, method='GET', timeout=5):
         connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=timeout)
         try:
-            connection.request(method, path, headers=headers or {})
+            credential = {'X-API-Key': self.key} if self.key else {}
+            connection.request(method, path, headers={**credential, **(headers or {})})
             return Answer(connection.getresponse())
         finally:
             connection.close()

@@ -84,7 +84,7 @@ def record(name, report, **more):
 
 def test_engine_killed_again_and_again(stack):
     kills, waits = (200, []) if FULL else (5, [])
-    with Readers(stack.port) as readers:
+    with Readers(stack.port, key=stack.key) as readers:
         for _ in range(kills):
             time.sleep(chance.uniform(0.05, 0.5))
             pid = wait_for(stack.engine_pid, 'an engine to kill', 20)
@@ -101,7 +101,7 @@ def test_engine_killed_again_and_again(stack):
 
 def test_publisher_killed_in_the_middle_of_its_work(stack):
     kills = 200 if FULL else 8
-    with Readers(stack.port) as readers:
+    with Readers(stack.port, key=stack.key) as readers:
         for _ in range(kills):
             time.sleep(chance.uniform(0.0, 0.3))
             pid = wait_for(lambda: stack.pid_of('btcf:publish'), 'a publisher to kill', 20)
@@ -117,7 +117,7 @@ def test_publisher_killed_in_the_middle_of_its_work(stack):
 @pytest.mark.skipif(not FULL, reason='takes longer than the silence that a publisher is allowed: FAULTS_FULL=1')
 def test_hung_publisher_is_killed_and_replaced(stack):
     pid = stack.pid_of('btcf:publish')
-    with Readers(stack.port) as readers:
+    with Readers(stack.port, key=stack.key) as readers:
         os.kill(pid, signal.SIGSTOP)
         wait_for(lambda: stack.pid_of('btcf:publish') not in (None, pid), 'another publisher', 40)
         await_progress(stack)
@@ -130,7 +130,7 @@ def test_hung_publisher_is_killed_and_replaced(stack):
 def test_database_away(stack, postgres_bin):
     seconds = 60 if FULL else 5
     real = os.readlink(f'{postgres_bin}/postgres')
-    with Readers(stack.port) as readers:
+    with Readers(stack.port, key=stack.key) as readers:
         os.unlink(f'{postgres_bin}/postgres')  # `btcf up` would have it back within a second
         os.kill(stack.postgres_pid(), signal.SIGQUIT)
         wait_for(lambda: stack.said('postgres') and not any(name == 'postgres' for name in stack.processes().values()),
@@ -147,7 +147,7 @@ def test_database_away(stack, postgres_bin):
 
 def test_reloads(stack):
     reloads = 20 if FULL else 4
-    with Readers(stack.port) as readers:
+    with Readers(stack.port, key=stack.key) as readers:
         for _ in range(reloads):
             before = set(stack.worker_pids())
             os.kill(stack.nginx_pid(), signal.SIGHUP)
@@ -160,7 +160,7 @@ def test_reloads(stack):
 
 def test_workers_killed(stack):
     kills = 20 if FULL else 4
-    with Readers(stack.port) as readers:
+    with Readers(stack.port, key=stack.key) as readers:
         for _ in range(kills):
             time.sleep(0.7)
             victim = chance.choice(wait_for(stack.worker_pids, 'a worker to kill'))
@@ -225,7 +225,7 @@ def test_segment_spoilt(stack, misdeed):
     """Somebody puts rubbish in the segment's place: workers keep what they have, the next publisher mends it."""
     path = stack.pub_path()
     spoil = MISDEEDS[misdeed]
-    with Readers(stack.port) as readers:
+    with Readers(stack.port, key=stack.key) as readers:
         if spoil is None:
             os.unlink(path)
         else:
@@ -248,7 +248,7 @@ def test_segment_spoilt(stack, misdeed):
 def test_reload_beside_a_spoilt_segment_still_answers(stack):
     """New workers have no copies of their own: until the publisher has mended the file they say 503, never rubbish."""
     path = stack.pub_path()
-    with Readers(stack.port, allowed=(503,)) as readers:
+    with Readers(stack.port, allowed=(503,), key=stack.key) as readers:
         owner = os.stat(path)
         with open(path + '.spoilt', 'wb') as file:
             file.write(bytes(4096))

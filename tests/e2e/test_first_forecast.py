@@ -4,7 +4,7 @@ import json
 import os
 import re
 
-from stack import wait_for
+from stack import KEY, wait_for
 
 HORIZONS = ('1h', '4h', '12h', '1d', '3d', '7d', '14d', '30d')
 
@@ -108,12 +108,8 @@ def test_it_prints_addresses_that_answer(stack):
         assert stack.get(path).status == 200, path
 
 
-KEY = re.compile(r'btcf_(?:live|test)_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}')
-
-
 def first_keys(stack):
     """The first live and the first test key that it has printed."""
-    stack.wait_said('Ctrl-C')
     keys = KEY.findall(stack.text())
     return next(key for key in keys if 'live' in key), next(key for key in keys if 'test' in key)
 
@@ -124,7 +120,16 @@ def test_it_prints_a_first_key_that_is_listed_and_serves(stack):
     listed = json.loads(stack.btcf('key', 'list', '--user', 'operator@localhost', '--json'))
     assert [(key['id'], key['kind']) for key in listed] == [(live[10:22], 'live'), (test[10:22], 'test')]
     assert json.loads(stack.btcf('user', 'list', '--json'))[0]['plan'] == 'enterprise'
-    wait_for(lambda: stack.get('/v1/forecasts/1d', {'X-API-Key': live}).status == 200, 'an answer to the first key')
+    answer = stack.get('/v1/forecasts/1d', {'X-API-Key': live})
+    assert answer.status == 200 and 'private' in answer.headers['Cache-Control']
+    assert stack.get('/v1/forecasts/1d', {'X-API-Key': live[:-1] + ('0' if live[-1] != '0' else '1')}).status == 401
+
+
+def test_a_revoked_key_is_refused_within_a_second(stack):
+    key = json.loads(stack.btcf('key', 'create', '--user', 'operator@localhost', '--json'))
+    wait_for(lambda: stack.get('/v1/forecasts/1d', {'X-API-Key': key['key']}).status == 200, 'the new key is known', 1)
+    stack.btcf('key', 'revoke', key['id'])
+    wait_for(lambda: stack.get('/v1/forecasts/1d', {'X-API-Key': key['key']}).status == 401, 'the key is refused', 1)
 
 
 def test_the_first_key_and_the_secret_are_in_no_file_that_others_read(stack):
