@@ -1,4 +1,4 @@
-/* `btcf shm dump`: header, sections, documents, curves, newest events, and the sums of edge's counters.
+/* `btcf shm dump`: header, sections, documents, curves, newest events, the gate, and the sums of edge's counters.
  *
  * Everything is read through the reader that workers use, and each line says what a worker would have made of it. The
  * only bytes looked at directly are the header's, which every file that is long enough has.
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "shm/auth.h"
 #include "shm/btcf_seq.h"
 #include "shm/dist.h"
 #include "shm/edge.h"
@@ -235,6 +236,124 @@ static void dump_events(struct dump *dump, struct btcf_reader *reader)
     }
 }
 
+/* ---- the gate ---------------------------------------------------------------------------------------------------- */
+
+/* How the entries of a table read. No digest and no id is shown: who may look at the dump need not know who asks. */
+struct census {
+    uint32_t used, disabled, damaged;
+};
+
+static void take(struct census *census, enum btcf_read outcome, bool is_enabled)
+{
+    census->used += outcome != BTCF_READ_ABSENT;
+    census->disabled += outcome == BTCF_READ_OK && !is_enabled;
+    census->damaged += outcome == BTCF_READ_CORRUPT;
+}
+
+static void print_census(struct dump *dump, const char *table, const struct census *census, uint32_t capacity)
+{
+    fprintf(dump->out, "  %-10s %u of %u entries used", table, census->used, capacity);
+    if (census->disabled > 0)
+        fprintf(dump->out, ", %u disabled", census->disabled);
+    fputc('\n', dump->out);
+    if (census->damaged > 0)
+        say_problem(dump, table, "entries are damaged: whom they are for is answered with 503");
+}
+
+static void print_plan(struct dump *dump, const struct btcf_plan *plan)
+{
+    fprintf(dump->out, "  plan %-5u ", plan->number);
+    print_text(dump, plan->name, strnlen(plan->name, sizeof(plan->name)));
+    if (plan->period_ns > 0)
+        fprintf(dump->out, "  %.6g/s burst %u", 1e9 / (double)plan->period_ns, plan->burst);
+    if (plan->quota_day > 0)
+        fprintf(dump->out, "  %" PRIu64 "/day", plan->quota_day);
+    if (plan->quota_month > 0)
+        fprintf(dump->out, "  %" PRIu64 "/month", plan->quota_month);
+    fprintf(dump->out, "  %u streams ", plan->streams_max);
+    for (uint32_t bit = 1; bit < UINT32_C(1) << BTCF_SCOPES_MAX; bit <<= 1)
+        if ((plan->scopes & bit) != 0)
+            fprintf(dump->out, " %s", btcf_scope_name(bit) != NULL ? btcf_scope_name(bit) : "?");
+    fputc('\n', dump->out);
+}
+
+static void dump_plans(struct dump *dump, const struct btcf_auth *auth)
+{
+    struct btcf_plan plan;
+
+    for (uint32_t i = 0; i < auth->plan_count; i++) {
+        enum btcf_read outcome = btcf_auth_plan(auth, i, &plan);
+
+        if (outcome == BTCF_READ_OK)
+            print_plan(dump, &plan);
+        else if (outcome == BTCF_READ_CORRUPT)
+            say_problem(dump, "plan", "its checksum is wrong");
+    }
+}
+
+static struct census count_keys(const struct btcf_auth *auth)
+{
+    struct census census = {0};
+    uint8_t digest[BTCF_DIGEST_SIZE];
+    struct btcf_key key;
+
+    for (uint32_t i = 0; i < auth->key_count; i++) {
+        enum btcf_read outcome = btcf_auth_key_at(auth, i, digest, &key);
+
+        take(&census, outcome, outcome == BTCF_READ_OK && (key.flags & BTCF_KEY_ENABLED) != 0);
+    }
+    return census;
+}
+
+static struct census count_accounts(const struct btcf_auth *auth)
+{
+    struct census census = {0};
+    struct btcf_account account;
+
+    for (uint32_t i = 0; i < auth->account_count; i++) {
+        enum btcf_read outcome = btcf_auth_account(auth, i, &account);
+
+        take(&census, outcome, outcome == BTCF_READ_OK && (account.flags & BTCF_ACCOUNT_ENABLED) != 0);
+    }
+    return census;
+}
+
+static uint32_t count_revoked(const struct btcf_auth *auth)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < auth->revoked_buckets; i++)
+        for (int word = 0; word < BTCF_INDEX_BUCKET; word++) {
+            uint64_t there = atomic_load_explicit(&auth->revoked[i].word[word], memory_order_relaxed);
+
+            count += there != 0 && there != BTCF_INDEX_GONE;
+        }
+    return count;
+}
+
+static void dump_gate(struct dump *dump, const struct btcf_reader *reader)
+{
+    struct btcf_auth_header header;
+    struct btcf_auth auth;
+
+    if (!btcf_auth_attach(&auth, reader)) {
+        fprintf(dump->out, "gate       none\n");
+        return;
+    }
+
+    const struct census keys = count_keys(&auth), accounts = count_accounts(&auth);
+
+    btcf_words_load(&header, auth.header, sizeof(header));
+    fprintf(dump->out, "gate\n");
+    print_hex(dump, "database", header.database, sizeof(header.database));
+    fprintf(dump->out, "  position   %" PRIu64 "\n  changes    %" PRIu64 "\n",
+            atomic_load_explicit(&header.position, memory_order_relaxed), btcf_auth_changes(&auth));
+    print_census(dump, "keys", &keys, auth.key_count);
+    print_census(dump, "accounts", &accounts, auth.account_count);
+    fprintf(dump->out, "  revoked    %u sessions, %u fit\n", count_revoked(&auth), header.revoked_capacity);
+    dump_plans(dump, &auth);
+}
+
 /* ---- the two files ----------------------------------------------------------------------------------------------- */
 
 /* Maps the file and shows its header. False when there is nothing to map. */
@@ -273,6 +392,7 @@ static void dump_pub(struct dump *dump, const char *path)
         dump_documents(dump, &reader);
         dump_curves(dump, &reader);
         dump_events(dump, &reader);
+        dump_gate(dump, &reader);
     }
     btcf_file_close(&file);
 }

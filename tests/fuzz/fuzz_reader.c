@@ -2,8 +2,9 @@
  *
  * Input: one flag byte, then the file. Flag bit 0 makes the checksums right again before the file is attached, because
  * random bytes would otherwise never get past them: the header's, that of every meta and every curve whose place can be
- * found. Bit 1 sets the identity fields (magic, byte order, ABI, layout, state) to good values. The mutator below spends
- * its effort on whole 4- and 8-byte fields set to values at the edge, in the header, directory and ring.
+ * found. Bit 1 sets the identity fields (magic, byte order, ABI, layout, state) to good values. Bit 2 lets a new writer
+ * take the file over, whatever it is: each entry that it takes must be sound afterwards. The mutator below spends its
+ * effort on whole 4- and 8-byte fields set to values at the edge, in the header, directory and ring.
  *
  * The file lies in memory of exactly its size, so that one byte read beyond it ends the run. The corpus begins with
  * files that the real writer has just made: they are put into the first corpus directory of the command line, so that
@@ -13,14 +14,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate_fixture.h"
 #include "shm/crc32c.h"
 #include "shm/dist.h"
 #include "shm/file.h"
 #include "shm/reader.h"
-#include "shm_fixture.h"
 
 #define FLAG_SEAL 1u
 #define FLAG_IDENTITY 2u
+#define FLAG_TAKE_OVER 4u
+#define FLAGS_ALL (FLAG_SEAL | FLAG_IDENTITY | FLAG_TAKE_OVER)
+#define ENTRIES_TRIED_MAX 64
 #define BODY_COPY_MAX ((size_t)1 << 20)
 #define EVENTS_TRIED_MAX 64
 #define SLOTS_TRIED_MAX 256
@@ -54,6 +58,21 @@ static void fill(struct writer *writer)
         abort();
 }
 
+static void fill_gate(struct writer *writer)
+{
+    const struct btcf_networks networks = gate_networks(1);
+    const struct btcf_key key = gate_key(1);
+
+    for (uint32_t n = 0; n < 3; n++) {
+        gate_put_account(writer, n);
+        gate_put_key(writer, n);
+        gate_put_plan(writer, (uint16_t)n);
+        gate_must(writer_revoke_session(writer, gate_session(n).bytes, 100 + n));
+    }
+    gate_must(writer_put_key(writer, gate_digest(1).bytes, &key, &networks));
+    gate_must(writer_disable_key(writer, gate_digest(2).bytes));
+}
+
 static void make_seeds(const char *dir)
 {
     struct shm_fixture fixture;
@@ -69,10 +88,12 @@ static void make_seeds(const char *dir)
                                            .doc_bytes_max = 128,
                                            .event_count = 2,
                                            .dist_count_max = 1,
-                                           .mode = 0640};
+                                           .mode = 0640,
+                                           .auth = {8, 4, 4, 2}};
 
     if (writer_create(&writer, &options) < 0)
         abort();
+    fill_gate(writer);
     fill(writer);
     writer_close(&writer);
 
@@ -80,7 +101,7 @@ static void make_seeds(const char *dir)
     unsigned char *seed = malloc(size + 1);
 
     memcpy(seed + 1, file, size);
-    for (unsigned flags = 0; flags <= (FLAG_SEAL | FLAG_IDENTITY); flags++) {
+    for (unsigned flags = 0; flags <= FLAGS_ALL; flags++) {
         seed[0] = (unsigned char)flags;
         snprintf(path, sizeof(path), "%s/seed-%u", dir, flags);
         shm_save(path, seed, size + 1);
@@ -118,6 +139,43 @@ static void set_identity(struct btcf_header *header, size_t size)
         header->total_size = size;
 }
 
+static void *writable(unsigned char *bytes, const void *place)
+{
+    return bytes + ((const unsigned char *)place - bytes);
+}
+
+static void seal_gate(unsigned char *bytes, const struct btcf_reader *reader)
+{
+    struct btcf_auth auth;
+
+    if (!btcf_auth_attach(&auth, reader))
+        return;
+    for (uint32_t i = 0; i < auth.key_count && i < ENTRIES_TRIED_MAX; i++) {
+        struct btcf_key_entry *entry = writable(bytes, &auth.keys[i]);
+
+        entry->crc = btcf_key_crc(entry);
+        if (entry->state != 0)
+            entry->state = btcf_auth_seal(entry->state & ~UINT64_C(0xff));
+    }
+    for (uint32_t i = 0; i < auth.account_count && i < ENTRIES_TRIED_MAX; i++) {
+        struct btcf_account_entry *entry = writable(bytes, &auth.accounts[i]);
+
+        entry->crc = btcf_account_crc(entry);
+        if (entry->state != 0)
+            entry->state = btcf_auth_seal(entry->state & ~UINT64_C(0xff));
+    }
+    for (uint32_t i = 0; i < auth.plan_count && i < ENTRIES_TRIED_MAX; i++) {
+        struct btcf_plan_slot *slot = writable(bytes, &auth.plans[i]);
+
+        slot->plan[slot->gen & 1].crc = btcf_plan_crc(&slot->plan[slot->gen & 1]);
+    }
+    for (uint32_t i = 0; i < auth.network_count && i < ENTRIES_TRIED_MAX; i++) {
+        struct btcf_network_slot *slot = writable(bytes, &auth.networks[i]);
+
+        slot->networks[slot->gen & 1].crc = btcf_networks_crc(&slot->networks[slot->gen & 1]);
+    }
+}
+
 /* Makes checksums right, and hashes of keys, so that the checks behind them are reached. */
 static void seal(unsigned char *bytes, size_t size)
 {
@@ -145,6 +203,7 @@ static void seal(unsigned char *bytes, size_t size)
         curve->crc = 0;
         curve->crc = btcf_crc32c(0, curve, sizeof(*curve));
     }
+    seal_gate(bytes, &reader);
     if (header->header_size >= offsetof(struct btcf_header, sections) && header->header_size <= size &&
         (header->header_size - offsetof(struct btcf_header, sections)) % sizeof(struct btcf_section) == 0)
         header->crc = btcf_header_crc(bytes, header->header_size);
@@ -180,6 +239,36 @@ static void read_documents(struct btcf_reader *reader)
     }
 }
 
+static void read_gate(const struct btcf_reader *reader)
+{
+    uint8_t bytes[BTCF_DIGEST_SIZE] = {0};
+    struct btcf_account account;
+    struct btcf_auth auth;
+    struct btcf_plan plan;
+    struct btcf_key key;
+
+    (void)btcf_auth_attach(&auth, reader);
+    for (uint32_t i = 0; i < ENTRIES_TRIED_MAX; i++) {
+        uint32_t number = i % 8 == 7 ? 0 - i : i;
+
+        if (btcf_auth_key_at(&auth, number, bytes, &key) == BTCF_READ_OK)
+            (void)btcf_auth_network_allows(&auth, key.networks, bytes);
+        else if (number < auth.key_count)
+            memcpy(bytes, auth.keys[number].digest, sizeof(bytes));
+        if (btcf_auth_key(&auth, bytes, &key) == BTCF_READ_OK)
+            (void)!btcf_auth_account(&auth, key.account, &account);
+        if (btcf_auth_account(&auth, number, &account) == BTCF_READ_OK)
+            (void)!btcf_auth_account_find(&auth, account.id, &account);
+        if (btcf_auth_plan(&auth, number, &plan) == BTCF_READ_OK &&
+            (strlen(plan.name) == 0 || strlen(plan.name) >= BTCF_PLAN_NAME_MAX))
+            abort(); /* a name that was accepted and does not end */
+        (void)btcf_auth_network_allows(&auth, number, bytes);
+        (void)btcf_auth_is_revoked(&auth, gate_session(i).bytes);
+    }
+    (void)!btcf_auth_plan_find(&auth, "plan1", 5, &plan);
+    (void)btcf_auth_changes(&auth);
+}
+
 static void read_rest(struct btcf_reader *reader)
 {
     uint64_t head = btcf_reader_event_head(reader);
@@ -210,6 +299,44 @@ static void read_rest(struct btcf_reader *reader)
     (void)btcf_reader_is_retired(reader);
 }
 
+/* What the new writer took over must be such that its own readers, and the writer after it, find nothing wrong. */
+static void check_taken(struct writer *writer, const char *path)
+{
+    uint32_t taken = writer_auth_load(writer).keys;
+    uint8_t digest[BTCF_DIGEST_SIZE];
+    struct btcf_reader reader = {0};
+    struct btcf_auth auth;
+    struct btcf_key key;
+
+    gate_must(writer_go_live(writer));
+    if (btcf_reader_open(&reader, path) != BTCF_ATTACH_OK || !btcf_auth_attach(&auth, &reader))
+        abort();
+    for (uint32_t i = 0; i < taken; i++)
+        if (btcf_auth_key_at(&auth, i, digest, &key) != BTCF_READ_OK ||
+            btcf_auth_key(&auth, digest, &key) != BTCF_READ_OK || (key.flags & BTCF_KEY_ENABLED) == 0)
+            abort();
+    if (writer_auth_refusal(writer) != NULL && (taken > 0 || writer_auth_position(writer) != 0))
+        abort(); /* refused, and taken all the same */
+    btcf_reader_close(&reader);
+}
+
+static void take_over(const unsigned char *bytes, size_t size)
+{
+    static struct shm_fixture fixture;
+    struct writer *writer;
+
+    shm_fixture_init(&fixture);
+    shm_save(fixture.pub, bytes, size);
+
+    struct writer_options options = shm_options(&fixture);
+
+    options.auth = (struct writer_auth_options){64, 64, 256, 64};
+    gate_must(writer_create(&writer, &options));
+    check_taken(writer, fixture.pub);
+    writer_close(&writer);
+    shm_fixture_release(&fixture);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
@@ -234,14 +361,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (btcf_reader_attach(&reader, bytes, file_size) == BTCF_ATTACH_OK) {
         read_documents(&reader);
         read_rest(&reader);
+        read_gate(&reader);
     }
     btcf_reader_close(&reader);
     (void)btcf_attach_text(btcf_reader_inspect(&reader, bytes, file_size));
     if (reader.base != NULL) {
         read_documents(&reader);
         read_rest(&reader);
+        read_gate(&reader);
     }
     btcf_reader_close(&reader);
+    if ((flags & FLAG_TAKE_OVER) != 0)
+        take_over(bytes, file_size);
     free(bytes);
     return 0;
 }

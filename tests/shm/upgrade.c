@@ -7,12 +7,12 @@
  */
 #include <stdarg.h>
 
+#include "gate_fixture.h"
 #include "shm/crc32c.h"
 #include "shm/edge.h"
 #include "shm/file.h"
-#include "shm_fixture.h"
 
-#define NEW_HEADER_SIZE (256 + 64 * sizeof(struct btcf_section))
+#define NEW_HEADER_SIZE (256 + 128 * sizeof(struct btcf_section))
 #define UNKNOWN_KIND 900
 #define SECTION_SHIFT 4096 /* by which the newer file's sections lie further behind */
 
@@ -46,9 +46,22 @@ static bool reads_document(struct btcf_reader *reader)
            memcmp(buf, "fresh", 5) == 0;
 }
 
+static bool reads_gate(const struct btcf_reader *reader)
+{
+    struct btcf_auth auth;
+    struct btcf_account account;
+    struct btcf_plan plan;
+    struct btcf_key key;
+
+    return btcf_auth_attach(&auth, reader) && btcf_auth_key(&auth, gate_digest(1).bytes, &key) == BTCF_READ_OK &&
+           key.id == 1001 && btcf_auth_account(&auth, key.account, &account) == BTCF_READ_OK && account.plan == 1 &&
+           btcf_auth_plan(&auth, account.plan, &plan) == BTCF_READ_OK && strcmp(plan.name, "plan1") == 0 &&
+           btcf_auth_is_revoked(&auth, gate_session(1).bytes) && !btcf_auth_is_revoked(&auth, gate_session(2).bytes);
+}
+
 static void make_good_file(void)
 {
-    const struct writer_options options = shm_options(&fixture);
+    const struct writer_options options = gate_options(&fixture);
     struct writer_doc doc = shm_doc("/v1/forecasts/1d", "fresh", "stale");
     struct writer_event event = {BTCF_EVENT_PRICE, 1, 2, "event", 5, 0};
     struct btcf_dist_curve curve = {.level_count = 2};
@@ -60,6 +73,11 @@ static void make_good_file(void)
         printf("Bail out! %s\n", err_text());
         exit(1);
     }
+    gate_put_account(writer, 1);
+    gate_put_key(writer, 1);
+    gate_put_plan(writer, 1);
+    gate_must(writer_revoke_session(writer, gate_session(1).bytes, 100));
+    writer_set_auth_position(writer, 4711);
     writer_close(&writer);
     good = shm_load(fixture.pub, &good_size);
 }
@@ -123,6 +141,7 @@ static void test_newer_minor(void)
     check(reads_document(&reader), "its documents are read");
     check(btcf_reader_dist(&reader, "/v1/forecasts/1d", 16, &curve) == BTCF_READ_OK, "its curves are read");
     check(btcf_reader_event(&reader, 1, &event) == BTCF_READ_OK && event.data_len == 5, "its events are read");
+    check(reads_gate(&reader), "its gate is read");
     btcf_reader_close(&reader);
     free(bytes);
 }
@@ -150,10 +169,40 @@ static void test_more_sections_than_we_know(void)
     free(bytes);
 }
 
+/* The good file as minor 0 made it: it knew nothing of a gate. */
+static void test_before_the_gate(void)
+{
+    const struct writer_options options = gate_options(&fixture);
+    unsigned char *bytes = malloc(good_size);
+    struct btcf_header *header = (struct btcf_header *)bytes;
+    struct btcf_reader reader = {0};
+    struct btcf_auth auth;
+    struct writer *writer;
+    uint32_t count = 0;
+
+    memcpy(bytes, good, good_size);
+    for (uint32_t i = 0; i < header->section_count; i++)
+        if (header->sections[i].kind < BTCF_SECTION_AUTH)
+            header->sections[count++] = header->sections[i];
+    header->section_count = count;
+    header->minor = 0;
+    seal(bytes);
+    shm_save(fixture.pub, bytes, good_size);
+    check(btcf_reader_open(&reader, fixture.pub) == BTCF_ATTACH_OK && reads_document(&reader) &&
+              !btcf_auth_attach(&auth, &reader) && auth.header == NULL,
+          "a file from before the gate is read, and has none");
+    btcf_reader_close(&reader);
+    check(writer_create(&writer, &options) == 0 && writer_auth_refusal(writer) == NULL &&
+              writer_auth_position(writer) == 0,
+          "a publisher takes over from it and begins with empty tables");
+    writer_close(&writer);
+    free(bytes);
+}
+
 /* A publisher of this make is started over the newer one's file, as in a rollback. */
 static void test_rollback(void)
 {
-    const struct writer_options options = shm_options(&fixture);
+    const struct writer_options options = gate_options(&fixture);
     struct writer_doc doc = shm_doc("/v1/forecasts/1d", "fresh", "stale");
     struct btcf_reader old = {0}, reader = {0};
     struct writer *writer;
@@ -169,6 +218,7 @@ static void test_rollback(void)
               btcf_reader_gen(&reader, (uint32_t)btcf_reader_find(&reader, doc.key, 16)) == 2 &&
               btcf_reader_event_head(&reader) == 1,
           "generations and events go on across the two");
+    check(writer_auth_position(writer) == 4711 && reads_gate(&reader), "and so does the gate");
     btcf_reader_close(&old);
     btcf_reader_close(&reader);
     writer_close(&writer);
@@ -329,6 +379,7 @@ int main(void)
     make_good_file();
     test_newer_minor();
     test_more_sections_than_we_know();
+    test_before_the_gate();
     test_rollback();
     test_foreign_headers();
     test_truncated();

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
+#include "gate_fixture.h"
 #include "shm/edge.h"
-#include "shm_fixture.h"
 
 static struct shm_fixture fixture;
 static char *text;
@@ -25,10 +25,18 @@ static int set_up(void **state)
 
     (void)state;
     shm_fixture_init(&fixture);
-    options = shm_options(&fixture);
+    options = gate_options(&fixture);
     if (writer_create(&writer, &options) < 0 || writer_publish(writer, &doc) < 0 ||
         writer_event(writer, &event, NULL) < 0 || writer_go_live(writer) < 0)
         return -1;
+    for (uint32_t n = 0; n < 3; n++) {
+        gate_put_account(writer, n);
+        gate_put_key(writer, n);
+    }
+    gate_must(writer_disable_key(writer, gate_digest(1).bytes));
+    gate_must(writer_revoke_session(writer, gate_session(1).bytes, 100));
+    gate_put_plan(writer, 2);
+    writer_set_auth_position(writer, 4711);
     writer_close(&writer);
     if (btcf_edge_open(&edge, &(struct btcf_edge_options){.dir = fixture.dir, .build = "test"}) != BTCF_ATTACH_OK)
         return -1;
@@ -77,6 +85,40 @@ static void a_sound_directory_has_no_problem(void **state)
     assert_non_null(strstr(text, "{\"price\":1}"));
     assert_non_null(strstr(text, "42 requests: 304 42"));
     assert_null(strstr(text, "PROBLEM"));
+}
+
+static void the_gate_is_counted_and_nobody_is_named(void **state)
+{
+    (void)state;
+    assert_int_equal(dump(), 0);
+    assert_non_null(strstr(text, "position   4711"));
+    assert_non_null(strstr(text, "keys       3 of 16 entries used, 1 disabled"));
+    assert_non_null(strstr(text, "accounts   3 of 8 entries used\n"));
+    assert_non_null(strstr(text, "revoked    1 sessions, 8 fit"));
+    assert_non_null(strstr(text, "plan 2     plan2  999.998/s burst 10  100/day  1000/month  2 streams  read stream"));
+}
+
+static void damage_in_the_gate_is_a_problem(void **state)
+{
+    size_t size;
+    unsigned char *bytes = shm_load(fixture.pub, &size);
+    const struct gate_digest digest = gate_digest(2);
+    const struct btcf_account account = gate_account(0);
+    size_t key_at = (size_t)((unsigned char *)memmem(bytes, size, digest.bytes, sizeof(digest.bytes)) - bytes);
+    size_t account_at = (size_t)((unsigned char *)memmem(bytes, size, account.id, sizeof(account.id)) - bytes);
+    size_t plan_at = (size_t)((unsigned char *)memmem(bytes, size, "plan2", 5) - bytes);
+
+    (void)state;
+    free(bytes);
+    damage(fixture.pub, key_at);
+    assert_int_equal(dump(), 1);
+    assert_non_null(strstr(text, "PROBLEM  keys: entries are damaged"));
+    damage(fixture.pub, account_at);
+    assert_int_equal(dump(), 2);
+    assert_non_null(strstr(text, "PROBLEM  accounts: entries are damaged"));
+    damage(fixture.pub, plan_at);
+    assert_int_equal(dump(), 3);
+    assert_non_null(strstr(text, "PROBLEM  plan: its checksum is wrong"));
 }
 
 static void missing_files_are_said(void **state)
@@ -139,6 +181,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_sound_directory_has_no_problem),
+        TEST(the_gate_is_counted_and_nobody_is_named),
+        TEST(damage_in_the_gate_is_a_problem),
         TEST(missing_files_are_said),
         TEST(a_damaged_body_is_named_and_the_rest_is_shown),
         TEST(no_single_damage_stops_it),
