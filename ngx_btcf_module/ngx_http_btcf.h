@@ -240,6 +240,7 @@ typedef struct {
     int64_t                     expires_at_ms;
     int64_t                     published_ms;
     ngx_uint_t                  doc_class;
+    ngx_uint_t                  cost;           /* units */
     ngx_uint_t                  retired;        /* unsigned  retired:1; */
 
     ngx_str_t                   type;
@@ -329,6 +330,8 @@ typedef struct {
     unsigned                        page_sent:1;
     unsigned                        charged:1;  /* once per main request */
     unsigned                        metered:1;
+    unsigned                        complete:1; /* the last buffer was seen */
+    unsigned                        by_document:1; /* units: its cost */
     unsigned                        challenge:1; /* our 401 */
     unsigned                        bearer:1;   /* a token was sent */
     unsigned                        stale:1;    /* simulated */
@@ -356,6 +359,7 @@ typedef struct {
 typedef struct {
     ngx_uint_t                  attached;       /* unsigned  attached:1; */
     ngx_uint_t                  beating;        /* unsigned  beating:1; */
+    int64_t                     silent_ms;      /* since the last sign of life */
     uint64_t                    epoch;
     uint64_t                    health;
 } ngx_http_btcf_segment_state_t;
@@ -618,6 +622,8 @@ ngx_int_t ngx_http_btcf_meter_open(ngx_cycle_t *cycle,
 struct btcf_metric_block *ngx_http_btcf_meter_block(
     const ngx_http_btcf_main_conf_t *mcf);
 ngx_int_t ngx_http_btcf_meter_handler(ngx_http_request_t *r);
+void ngx_http_btcf_meter_body(ngx_http_btcf_ctx_t *ctx,
+    const ngx_chain_t *in);
 enum btcf_route ngx_http_btcf_route(ngx_http_request_t *r);
 ngx_int_t ngx_http_btcf_add_variables(ngx_conf_t *cf);
 /* what was read of them may have changed: they are asked anew */

@@ -279,6 +279,13 @@ ngx_http_btcf_hold(ngx_http_btcf_ctx_t *ctx, ngx_http_btcf_doc_t *doc)
     doc->refs++;
     ctx->docs[ctx->ndocs++] = doc;
 
+    /* a selection costs what the dearest of its parts does */
+
+    if (ctx->by_document) {
+        ctx->units = ctx->ndocs == 1 ? doc->cost
+                                     : ngx_max(ctx->units, doc->cost);
+    }
+
     return NGX_OK;
 }
 

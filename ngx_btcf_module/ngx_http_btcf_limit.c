@@ -111,6 +111,8 @@ ngx_http_btcf_limit_address(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
     }
 
     ctx->units = ngx_http_btcf_limit_cost(r);
+    ctx->by_document = (lcf->limit.cost == NULL
+                        && lcf->limit.units == NGX_CONF_UNSET_UINT);
 
     if (lcf->limit.everybody
         && ctx->units

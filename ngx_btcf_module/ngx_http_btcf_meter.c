@@ -1,15 +1,24 @@
 
 /*
- * Log phase: counts every request into this process's block of `edge`.
+ * Log phase: counts every request into this process's block of `edge`, and
+ * what somebody used into the row of their key.
  *
  * A block has one writer, so counting needs no locked instruction. Blocks go
  * by process slot: after a reload the draining and the new worker share a
  * worker number, never a slot. A worker that takes over a slot goes on with
- * its counters, so the sums only grow, through reloads and crashes.
+ * its counters, so the sums only grow, through reloads and crashes. Rows are
+ * shared by all workers, and are added to atomically.
+ *
+ * Billed is an answer that went out whole. That nginx has finished with the
+ * request says little: it finishes also with clients that have gone. So a body
+ * filter watches for the last buffer, and in the log phase nothing may be left
+ * of the answer: not in the request, not in its connection, and no error in
+ * either. What the kernel has taken counts as sent; nobody here can know more.
  *
  * The file is made by the master of every configuration cycle, and belongs to
  * that cycle's pool. When it cannot be (no such directory), an anonymous
- * mapping takes its place: /metrics still counts, only the engine cannot see.
+ * mapping takes its place: limits and /metrics still work, only the engine
+ * cannot see, and nothing is billed.
  */
 
 
@@ -20,6 +29,15 @@ static void ngx_http_btcf_meter_close(void *data);
 static ngx_uint_t ngx_http_btcf_meter_bucket(uint64_t us);
 static void ngx_http_btcf_meter_outcome(struct btcf_metric_block *block,
     ngx_http_btcf_outcome_e outcome);
+static void ngx_http_btcf_meter_use(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx, struct btcf_metric_block *block,
+    uint64_t latency_us);
+static void ngx_http_btcf_meter_quota(const ngx_http_btcf_ctx_t *ctx,
+    uint64_t units);
+static ngx_uint_t ngx_http_btcf_meter_status(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_btcf_is_whole(ngx_http_request_t *r,
+    const ngx_http_btcf_ctx_t *ctx);
+static enum btcf_usage_class ngx_http_btcf_usage_class(ngx_http_request_t *r);
 
 
 /* btcf_edge keys=4096 accounts=4096 principals=4096 addresses=65536 */
@@ -173,8 +191,7 @@ ngx_http_btcf_meter_handler(ngx_http_request_t *r)
     }
 
     btcf_count(&block->requests[route][btcf_status_index(
-                   r->err_status ? (uint32_t) r->err_status
-                                 : (uint32_t) r->headers_out.status)], 1);
+                   (uint32_t) ngx_http_btcf_meter_status(r))], 1);
     btcf_count(&block->latency[route][ngx_http_btcf_meter_bucket(us)], 1);
     btcf_count(&block->latency_sum_us[route], us);
     btcf_count(&block->bytes_sent[route], (uint64_t) r->connection->sent);
@@ -183,7 +200,125 @@ ngx_http_btcf_meter_handler(ngx_http_request_t *r)
         ngx_http_btcf_meter_outcome(block, ctx->outcome);
     }
 
+    if (ctx && r == r->main && !ctx->metered) {
+        ctx->metered = 1;
+        ngx_http_btcf_meter_use(r, ctx, block, us);
+    }
+
     return NGX_OK;
+}
+
+
+/* Called by the body filter with what there is of the answer. */
+
+void
+ngx_http_btcf_meter_body(ngx_http_btcf_ctx_t *ctx, const ngx_chain_t *in)
+{
+    for ( /* void */ ; in; in = in->next) {
+        if (in->buf->last_buf) {
+            ctx->complete = 1;
+        }
+    }
+}
+
+
+static void
+ngx_http_btcf_meter_use(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
+    struct btcf_metric_block *block, uint64_t latency_us)
+{
+    struct btcf_use                   use;
+    const ngx_http_btcf_principal_t  *principal;
+
+    principal = &ctx->principal;
+
+    btcf_count(&block->auth[principal->outcome], 1);
+    btcf_count(&block->limit[ctx->limit_outcome], 1);
+
+    if (!ngx_http_btcf_is_known(principal)
+        && principal->outcome != BTCF_AUTH_SCOPE)
+    {
+        return;
+    }
+
+    use.now_s = ngx_time();
+    use.usage_class = ngx_http_btcf_usage_class(r);
+    use.status = (uint32_t) ngx_http_btcf_meter_status(r);
+    use.is_head = (r->method == NGX_HTTP_HEAD);
+    use.is_whole = ngx_http_btcf_is_whole(r, ctx);
+    use.units = principal->test ? 0 : ctx->units;
+    use.bytes = (uint64_t) r->connection->sent;
+    use.latency_us = latency_us;
+
+    if (principal->usage) {
+        (void) btcf_usage_count(principal->usage, &use);
+    }
+
+    if (!btcf_usage_is_billed(&use)) {
+        return;
+    }
+
+    if (principal->usage == NULL) {
+        btcf_count(&block->usage_unattributed, 1);
+    }
+
+    if (principal->limit && use.units) {
+        ngx_http_btcf_meter_quota(ctx, use.units);
+    }
+}
+
+
+static void
+ngx_http_btcf_meter_quota(const ngx_http_btcf_ctx_t *ctx, uint64_t units)
+{
+    struct btcf_limit_row          *row;
+    const ngx_http_btcf_periods_t  *now;
+
+    row = ctx->principal.limit;
+    now = ngx_http_btcf_periods();
+
+    btcf_quota_add(&row->day, BTCF_PERIOD_DAY, now->day, units);
+    btcf_quota_add(&row->month, BTCF_PERIOD_MONTH, now->month, units);
+}
+
+
+static ngx_uint_t
+ngx_http_btcf_meter_status(ngx_http_request_t *r)
+{
+    return r->err_status ? r->err_status : r->headers_out.status;
+}
+
+
+static ngx_uint_t
+ngx_http_btcf_is_whole(ngx_http_request_t *r, const ngx_http_btcf_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    return r->header_sent
+           && (ctx->complete || r->header_only)
+           && r->out == NULL
+           && !r->buffered
+           && !c->buffered
+           && !c->error
+           && !c->timedout;
+}
+
+
+static enum btcf_usage_class
+ngx_http_btcf_usage_class(ngx_http_request_t *r)
+{
+    switch (ngx_http_btcf_route(r)) {
+
+    case BTCF_ROUTE_FORECAST:
+        return BTCF_USAGE_FORECAST;
+
+    case BTCF_ROUTE_CONTROL:
+        return BTCF_USAGE_CONTROL;
+
+    default:
+        return BTCF_USAGE_MARKET;
+    }
 }
 
 

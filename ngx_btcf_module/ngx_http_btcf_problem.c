@@ -328,6 +328,10 @@ ngx_http_btcf_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_btcf_module);
 
+    if (ctx && r == r->main) {
+        ngx_http_btcf_meter_body(ctx, in);
+    }
+
     if (ctx == NULL || ctx->page.len == 0 || r != r->main || in == NULL) {
         return ngx_http_next_body_filter(r, in);
     }

@@ -203,6 +203,7 @@ ngx_http_btcf_segment_state(ngx_http_btcf_segment_state_t *state)
 
     state->attached = 1;
     state->beating = ngx_current_msec - seg->beat_seen < NGX_HTTP_BTCF_SILENT;
+    state->silent_ms = (int64_t) ngx_current_msec - seg->alive;
     state->epoch = btcf_reader_epoch(&seg->reader);
     state->health = btcf_reader_health(&seg->reader);
 }
@@ -644,6 +645,7 @@ ngx_http_btcf_doc_lay_out(ngx_http_btcf_doc_t *doc,
     doc->stale_at_ms = meta->stale_at_ms;
     doc->expires_at_ms = meta->expires_at_ms;
     doc->published_ms = meta->published_ms;
+    doc->cost = meta->cost_units;
     doc->retired = (meta->flags & BTCF_DOC_RETIRED) != 0;
 
     doc->type = ngx_http_btcf_types[meta->type <= BTCF_TYPE_PROBLEM

@@ -350,11 +350,16 @@ static _Atomic uint64_t *unbilled_counter(struct btcf_usage_bank *bank, const st
     return &bank->client_errors; /* did not go out whole */
 }
 
+bool btcf_usage_is_billed(const struct btcf_use *use)
+{
+    return use->status >= 200 && use->status < 300 && use->is_whole && !use->is_head;
+}
+
 bool btcf_usage_count(struct btcf_usage_row *row, const struct btcf_use *use)
 {
     uint64_t day = (uint64_t)(use->now_s / DAY_S);
     struct btcf_usage_bank *bank = &row->bank[day & 1];
-    bool is_billed = use->status >= 200 && use->status < 300 && use->is_whole && !use->is_head;
+    bool is_billed = btcf_usage_is_billed(use);
 
     /* Acquire and release: a worker that found the day already there passes on what it saw. */
     if (atomic_load_explicit(&bank->day, memory_order_acquire) != day)

@@ -89,7 +89,10 @@ struct btcf_use {
     uint64_t units, bytes, latency_us;
 };
 
-/* Adds it to the bank of its day. True when it was billed: 2xx, whole and no HEAD. */
+/* Whether it is billed: 2xx, whole and no HEAD. */
+bool btcf_usage_is_billed(const struct btcf_use *use);
+
+/* Adds it to the bank of its day. True when it was billed. */
 bool btcf_usage_count(struct btcf_usage_row *row, const struct btcf_use *use);
 
 #endif

@@ -5,7 +5,7 @@
  *
  *     {"do":"create","dir":"/dev/shm/x"}                  a new file, not yet visible ("doc_bytes": room per document)
  *     {"do":"doc","key":"/v1/status","class":"status","fresh":"{}"}
- *                                                         also "type", "stale", "gzip":true, "etag":1, and
+ *                                                         also "type", "stale", "gzip":true, "etag":1, "cost":1 and
  *                                                         "stale_in", "expires_in", "published_in": ms from now
  *     {"do":"churn","key":"/v1/price","from":1,"count":1000,"bytes":2000}
  *                                                         versions whose body is one number over and over
@@ -152,6 +152,7 @@ static int do_doc(const json_t *command)
     struct writer_doc doc = {
         .key = text_of(command, "key"),
         .published_ms = clock_wall_ms() + number_of(command, "published_in", 0),
+        .cost_units = (uint32_t)number_of(command, "cost", 1),
         .stale_at_ms = time_of(command, "stale_in"),
         .expires_at_ms = time_of(command, "expires_in"),
         .fresh = {text_of(command, "fresh"), strlen(text_of(command, "fresh"))},
