@@ -93,16 +93,21 @@ class Nginx:
         self.process = subprocess.Popen(['/usr/sbin/nginx', '-p', directory, '-e', f'{directory}/error.log', '-c',
                                          f'{directory}/nginx.conf'])
         end = time.monotonic() + START_LIMIT_S
-        while True:
-            try:
-                socket.create_connection(('127.0.0.1', self.port), 1).close()
-                break
-            except OSError:
-                if time.monotonic() > end or self.process.poll() is not None:
-                    sys.exit(open(f'{directory}/error.log').read())
-                time.sleep(0.02)
+        while not self.is_up():
+            if time.monotonic() > end or self.process.poll() is not None:
+                sys.exit(open(f'{directory}/error.log').read())
+            time.sleep(0.02)
+
+    def is_up(self):
+        """Listens, and has its worker."""
+        try:
+            socket.create_connection(('127.0.0.1', self.port), 1).close()
+        except OSError:
+            return False
         with open(f'/proc/{self.process.pid}/task/{self.process.pid}/children') as f:
-            self.worker = int(f.read().split()[0])
+            children = f.read().split()
+        self.worker = int(children[0]) if children else 0
+        return self.worker != 0
 
     def cpu_ns(self):
         with open(f'/proc/{self.worker}/schedstat') as f:
