@@ -337,6 +337,7 @@ struct btcf_networks {
 };
 _Static_assert(sizeof(struct btcf_networks) == 200, "networks");
 
+/* Read as a double buffer; today's writer fills a slot once and gives a key with other networks another slot. */
 struct btcf_network_slot {
     _Atomic uint64_t gen;
     struct btcf_networks networks[2];

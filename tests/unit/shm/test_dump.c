@@ -95,7 +95,8 @@ static void the_gate_is_counted_and_nobody_is_named(void **state)
     assert_non_null(strstr(text, "keys       3 of 16 entries used, 1 disabled"));
     assert_non_null(strstr(text, "accounts   3 of 8 entries used\n"));
     assert_non_null(strstr(text, "revoked    1 sessions, 8 fit"));
-    assert_non_null(strstr(text, "plan 2     plan2  999.998/s burst 10  100/day  1000/month  2 streams  read stream"));
+    assert_non_null(
+        strstr(text, "plan 2     plan2  999.998/s burst 10  100/day  1000/month  2 streams  read stream"));
 }
 
 static void damage_in_the_gate_is_a_problem(void **state)
