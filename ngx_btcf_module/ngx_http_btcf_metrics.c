@@ -20,7 +20,8 @@
 #define NGX_HTTP_BTCF_LINES_MAX                                               \
     (BTCF_METRIC_ROUTES                                                       \
      * (BTCF_METRIC_STATUSES + BTCF_METRIC_BUCKETS + 3)                       \
-     + NGX_HTTP_BTCF_HORIZONS + 64)
+     + BTCF_METRIC_AUTHS + BTCF_METRIC_LIMITS                                 \
+     + NGX_HTTP_BTCF_HORIZONS + 128)
 
 
 typedef struct {
@@ -43,7 +44,11 @@ static u_char *ngx_http_btcf_metrics_bytes(u_char *p,
     const ngx_http_btcf_main_conf_t *mcf);
 static u_char *ngx_http_btcf_metrics_counters(u_char *p,
     const ngx_http_btcf_main_conf_t *mcf);
-static u_char *ngx_http_btcf_metrics_gauges(u_char *p);
+static u_char *ngx_http_btcf_metrics_outcomes(u_char *p,
+    const ngx_http_btcf_main_conf_t *mcf);
+static u_char *ngx_http_btcf_metrics_gauges(u_char *p,
+    const ngx_http_btcf_main_conf_t *mcf);
+static u_char *ngx_http_btcf_metrics_ages(u_char *p);
 static u_char *ngx_http_btcf_metrics_seconds(u_char *p, uint64_t us);
 
 
@@ -88,7 +93,53 @@ static ngx_http_btcf_counter_t  ngx_http_btcf_counters[] = {
 
     { "btcf_segment_remaps_refused_total", NULL,
       "Segments refused when they were to be attached.",
-      ngx_http_btcf_counter(remap_refused) }
+      ngx_http_btcf_counter(remap_refused) },
+
+    { "btcf_token_lookups_total", "outcome=\"hit\"",
+      "Tokens looked up among those that were verified.",
+      ngx_http_btcf_counter(token_hits) },
+
+    { "btcf_token_lookups_total", "outcome=\"miss\"", NULL,
+      ngx_http_btcf_counter(token_misses) },
+
+    { "btcf_token_evictions_total", NULL,
+      "Verified tokens given up before they expired.",
+      ngx_http_btcf_counter(token_evictions) },
+
+    { "btcf_keyset_refused_total", NULL,
+      "Key sets that could not be used; the ones in use stayed.",
+      ngx_http_btcf_counter(keyset_refused) },
+
+    { "btcf_streams_opened_total", NULL,
+      "Streams opened.",
+      ngx_http_btcf_counter(streams_opened) },
+
+    { "btcf_streams_refused_total", NULL,
+      "Streams refused because too many were open.",
+      ngx_http_btcf_counter(streams_refused) },
+
+    { "btcf_streams_dropped_total", NULL,
+      "Streams ended because their reader was too slow.",
+      ngx_http_btcf_counter(streams_dropped) },
+
+    { "btcf_stream_events_total", "outcome=\"sent\"",
+      "Events that streams were to carry, by what became of them.",
+      ngx_http_btcf_counter(stream_events) },
+
+    { "btcf_stream_events_total", "outcome=\"coalesced\"", NULL,
+      ngx_http_btcf_counter(stream_coalesced) },
+
+    { "btcf_usage_unattributed_total", NULL,
+      "Billable answers for which edge had no row: btcf_edge is too small.",
+      ngx_http_btcf_counter(usage_unattributed) },
+
+    { "btcf_pool_full_total", NULL,
+      "Requests of principals for which the pool had no entry.",
+      ngx_http_btcf_counter(pool_full) },
+
+    { "btcf_body_timeouts_total", NULL,
+      "Request bodies that came too slowly.",
+      ngx_http_btcf_counter(body_timeouts) }
 };
 
 
@@ -138,10 +189,12 @@ ngx_http_btcf_metrics_handler(ngx_http_request_t *r)
 
     text.data = p;
 
-    p = ngx_http_btcf_metrics_gauges(p);
+    p = ngx_http_btcf_metrics_gauges(p, mcf);
+    p = ngx_http_btcf_metrics_ages(p);
     p = ngx_http_btcf_metrics_requests(p, mcf);
     p = ngx_http_btcf_metrics_latency(p, mcf);
     p = ngx_http_btcf_metrics_bytes(p, mcf);
+    p = ngx_http_btcf_metrics_outcomes(p, mcf);
     p = ngx_http_btcf_metrics_counters(p, mcf);
 
     if (engine) {
@@ -311,15 +364,45 @@ ngx_http_btcf_metrics_counters(u_char *p,
 }
 
 
-/* As this worker sees the segment. */
+/* Of credentials and of limits: each outcome has its line from the start. */
 
 static u_char *
-ngx_http_btcf_metrics_gauges(u_char *p)
+ngx_http_btcf_metrics_outcomes(u_char *p,
+    const ngx_http_btcf_main_conf_t *mcf)
 {
-    int64_t                         now_ms;
-    ngx_str_t                       key;
-    ngx_uint_t                      i;
-    ngx_http_btcf_doc_t            *doc;
+    ngx_uint_t  i;
+
+    p = ngx_http_btcf_metrics_head(p, "btcf_auth_total", "counter",
+                                   "Requests by what became of their"
+                                   " credential.");
+
+    for (i = 0; i <= BTCF_AUTH_UNAVAILABLE; i++) {
+        p = ngx_sprintf(p, "btcf_auth_total{outcome=\"%s\"} %uL\n",
+                        btcf_auth_name((enum btcf_auth_outcome) i),
+                        ngx_http_btcf_metrics_sum(mcf,
+                                              ngx_http_btcf_counter(auth[i])));
+    }
+
+    p = ngx_http_btcf_metrics_head(p, "btcf_limit_total", "counter",
+                                   "Requests by what the limiter said.");
+
+    for (i = 0; i <= BTCF_LIMIT_ADDRESS_DRY_RUN; i++) {
+        p = ngx_sprintf(p, "btcf_limit_total{outcome=\"%s\"} %uL\n",
+                        btcf_limit_name((enum btcf_limit_outcome) i),
+                        ngx_http_btcf_metrics_sum(mcf,
+                                             ngx_http_btcf_counter(limit[i])));
+    }
+
+    return p;
+}
+
+
+/* As this worker sees the segment; streams are those of all workers. */
+
+static u_char *
+ngx_http_btcf_metrics_gauges(u_char *p, const ngx_http_btcf_main_conf_t *mcf)
+{
+    uint64_t                        opened, closed;
     ngx_http_btcf_segment_state_t   state;
 
     ngx_http_btcf_segment_state(&state);
@@ -343,6 +426,44 @@ ngx_http_btcf_metrics_gauges(u_char *p)
                                    "1 while the engine says degraded.");
     p = ngx_sprintf(p, "btcf_degraded %d\n",
                     (state.health & BTCF_HEALTH_DEGRADED) != 0);
+
+    /* closed first: what opens and closes between the two is not below 0 */
+
+    closed = ngx_http_btcf_metrics_sum(mcf,
+                                       ngx_http_btcf_counter(streams_closed));
+    opened = ngx_http_btcf_metrics_sum(mcf,
+                                       ngx_http_btcf_counter(streams_opened));
+
+    p = ngx_http_btcf_metrics_head(p, "btcf_streams", "gauge",
+                                   "Open streams; those of a killed worker"
+                                   " stay until edge is made anew.");
+    p = ngx_sprintf(p, "btcf_streams %uL\n", opened - closed);
+
+    return p;
+}
+
+
+/* How old it is what this worker believes and gives out. */
+
+static u_char *
+ngx_http_btcf_metrics_ages(u_char *p)
+{
+    int64_t                         now_ms;
+    ngx_str_t                       key;
+    ngx_uint_t                      i;
+    ngx_http_btcf_doc_t            *doc;
+    ngx_http_btcf_segment_state_t   state;
+
+    ngx_http_btcf_segment_state(&state);
+
+    p = ngx_http_btcf_metrics_head(p, "btcf_auth_age_seconds", "gauge",
+                                   "Time since the engine last kept the"
+                                   " tables of keys and accounts.");
+
+    if (state.attached) {
+        p = ngx_sprintf(p, "btcf_auth_age_seconds %L\n",
+                        ngx_max(state.silent_ms, 0) / 1000);
+    }
 
     p = ngx_http_btcf_metrics_head(p, "btcf_forecast_age_seconds", "gauge",
                                    "Time since the forecast was published.");
