@@ -294,7 +294,8 @@ sub module_line {
 }
 
 # Options: routes (text of the server block; default: include of conf/routes.conf), http (more at http level), main,
-# workers, shm (folder), no_http_conf, log_level, plain_listen (parameters of the plain port),
+# workers, shm (folder), no_http_conf, log_level, plain_listen (parameters of the plain port), limits (the shipped routes
+# limit guests as they do in earnest; otherwise a test may ask as often as it likes),
 # daemon (then the process is nobody's child, and the test ends it itself).
 sub config {
     my ($self, %options) = @_;
@@ -303,6 +304,7 @@ sub config {
     my $shm = $options{shm} || temp_dir() . '/shm';
     my $routes = defined $options{routes} ? $options{routes} : "include $ROOT/conf/routes.conf;";
     my $http_conf = $options{no_http_conf} ? '' : "include $ROOT/conf/http.conf; access_log $dir/access.log btcf;";
+    my $unlimited = defined $options{routes} || $options{limits} || $options{no_http_conf} ? '' : 'btcf_limit_address off;';
     my $level = $options{log_level} || 'info';
     return <<"EOC";
 @{[module_line()]}
@@ -317,7 +319,7 @@ http {
     client_body_temp_path $dir/tmp/b; proxy_temp_path $dir/tmp/p; fastcgi_temp_path $dir/tmp/f;
     scgi_temp_path $dir/tmp/s; uwsgi_temp_path $dir/tmp/u;
     btcf_shm_dir $shm;
-    $http_conf
+    $http_conf $unlimited
     @{[$options{http} || '']}
     server {
         listen 127.0.0.1:$self->{port}$http2;
