@@ -182,6 +182,29 @@ def test_usage_is_booked_by_key_day_and_class(database, gate, tmp_path):
         assert database.one("SELECT sum(units) FROM usage_total WHERE period = 'month'") == 24
 
 
+def test_usage_is_shown_to_operators(database, gate, tmp_path):
+    first, second = gate.account(row=9), gate.account(row=10)
+    gate.keys(first, first_row=0)
+    with writer() as edge, meter(database, tmp_path):
+        edge.use(0, 3, units=2, now_s=NOON_S)
+        edge.use(9, 1, now_s=NOON_S - DAY_S)
+        edge.use(10, 5, 'market', now_s=NOON_S)
+        wait_for(lambda: gate.total() == 9, 'usage')
+    today, yesterday = (time.strftime('%Y-%m-%d', time.gmtime(at_s)) for at_s in (NOON_S, NOON_S - DAY_S))
+
+    def shown(*arguments):
+        return [(line['day'], line['key'], line['class'], line['billed'], line['units'])
+                for line in json.loads(database.btcf('usage', '--json', *arguments).stdout)]
+    assert shown() == [(today, '000000000000', 'forecast', 3, 6), (today, '', 'market', 5, 5),
+                       (yesterday, '', 'forecast', 1, 1)]
+    assert shown('--user', '9@example.org', '--day', yesterday) == [(yesterday, '', 'forecast', 1, 1)]
+    assert shown('--user', '10@example.org', '--day', yesterday) == []
+    table = database.btcf('usage', '--day', today).stdout.splitlines()
+    assert len(table) == 3 and table[1].split()[2:] == ['000000000000', 'forecast', '3', '6']
+    assert 'a date like' in database.btcf('usage', '--day', 'today', status=2).stderr
+    assert database.btcf('usage', '--user', 'nobody@example.org', status=1).stderr
+
+
 def test_nothing_is_lost_or_counted_twice_while_the_meter_is_killed(database, gate, tmp_path):
     rows, rng = 40, random.Random(11)
     account = gate.account(row=63, plan='enterprise')
