@@ -63,6 +63,7 @@ struct ngx_http_btcf_stream_s {
     ngx_uint_t                  dropped;        /* since last told */
 
     ngx_msec_t                  deadline;
+    ngx_msec_t                  since;          /* when it was blocked */
     uint64_t                    reviewed;       /* changes of the gate */
     struct btcf_claim           claim;
 
@@ -96,7 +97,13 @@ void ngx_http_btcf_frame_unref(ngx_http_btcf_frame_t *frame);
 
 /* _stream_batch: frames on their way to a client */
 
-ngx_http_btcf_batch_t *ngx_http_btcf_batch_create(void);
+/* the stream's own, or the worker's for this visit; NULL: no memory */
+ngx_http_btcf_batch_t *ngx_http_btcf_batch_lend(
+    const ngx_http_btcf_stream_t *stream);
+/* it was not sent at once: the stream's until its request has gone */
+void ngx_http_btcf_batch_keep(ngx_http_btcf_stream_t *stream,
+    ngx_http_btcf_batch_t *batch);
+void ngx_http_btcf_batch_exit(void);
 void ngx_http_btcf_batch_free(ngx_http_btcf_batch_t *batch);
 /* whether two more frames may be added: one event, and a note before it */
 ngx_uint_t ngx_http_btcf_batch_has_room(const ngx_http_btcf_batch_t *batch);
@@ -130,14 +137,24 @@ uint64_t ngx_http_btcf_stream_now(void);
 /* _stream: the worker's streams */
 
 ngx_uint_t ngx_http_btcf_stream_is_full(void);
-void ngx_http_btcf_stream_refused(void);
+struct btcf_metric_block *ngx_http_btcf_stream_metrics(void);
 void ngx_http_btcf_stream_begin(ngx_http_btcf_stream_t *stream,
     const ngx_http_btcf_stream_ask_t *ask);
-/* says a last word and ends the request */
-void ngx_http_btcf_stream_finish(ngx_http_btcf_stream_t *stream,
-    const char *event, const ngx_str_t *reason);
 /* the request ends, for whatever reason */
 void ngx_http_btcf_stream_end(ngx_http_btcf_stream_t *stream);
+/* where it waits that does not have to wait for its own socket */
+void ngx_http_btcf_stream_queue(ngx_http_btcf_stream_t *stream);
+ngx_msec_t ngx_http_btcf_stream_random(ngx_msec_t below);
+
+/* _stream_send: what one client is sent */
+
+/* one visit: a batch of what it has not got yet */
+void ngx_http_btcf_stream_serve(ngx_http_btcf_stream_t *stream);
+/* nginx can write to the client again, or has waited long enough */
+void ngx_http_btcf_stream_write(ngx_http_request_t *r);
+/* says a last word, if the client listens, and ends the request */
+void ngx_http_btcf_stream_finish(ngx_http_btcf_stream_t *stream,
+    const char *event, const ngx_str_t *reason);
 
 
 #endif /* _NGX_HTTP_BTCF_STREAM_H_INCLUDED_ */

@@ -3,13 +3,61 @@
  * Frames on their way to one client: what one call of nginx's output filters
  * carries. The frames are shared by many clients; positions in them are not,
  * so each batch has buffers of its own.
+ *
+ * Almost always all of it goes out at once, so one batch does for the whole
+ * worker. A client that makes it wait keeps it until its request ends, and uses
+ * it from then on: nginx's filters may look at its buffers even when they are
+ * empty, so they can be nobody else's.
  */
 
 
 #include "ngx_http_btcf_stream.h"
 
 
+static ngx_http_btcf_batch_t *ngx_http_btcf_batch_create(void);
+
+
+/* worker-global: lent for the time of a visit */
+static ngx_http_btcf_batch_t  *ngx_http_btcf_batch;
+
+
 ngx_http_btcf_batch_t *
+ngx_http_btcf_batch_lend(const ngx_http_btcf_stream_t *stream)
+{
+    if (stream->batch) {
+        return stream->batch;
+    }
+
+    if (ngx_http_btcf_batch == NULL) {
+        ngx_http_btcf_batch = ngx_http_btcf_batch_create();
+    }
+
+    return ngx_http_btcf_batch;
+}
+
+
+void
+ngx_http_btcf_batch_keep(ngx_http_btcf_stream_t *stream,
+    ngx_http_btcf_batch_t *batch)
+{
+    if (stream->batch == NULL) {
+        stream->batch = batch;
+        ngx_http_btcf_batch = NULL;
+    }
+}
+
+
+void
+ngx_http_btcf_batch_exit(void)
+{
+    if (ngx_http_btcf_batch) {
+        ngx_http_btcf_batch_free(ngx_http_btcf_batch);
+        ngx_http_btcf_batch = NULL;
+    }
+}
+
+
+static ngx_http_btcf_batch_t *
 ngx_http_btcf_batch_create(void)
 {
     ngx_uint_t              i;

@@ -88,7 +88,7 @@ ngx_http_btcf_stream_handler(ngx_http_request_t *r)
 
     rc = ngx_http_btcf_stream_admit(r, stream);
     if (rc != NGX_OK) {
-        ngx_http_btcf_stream_refused();
+        btcf_count(&ngx_http_btcf_stream_metrics()->streams_refused, 1);
         return rc;
     }
 
