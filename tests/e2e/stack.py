@@ -142,8 +142,8 @@ class Stack:
     def get(self, path, headers=None, method='GET', timeout=5):
         connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=timeout)
         try:
-            credential = {'X-API-Key': self.key} if self.key else {}
-            connection.request(method, path, headers={**credential, **(headers or {})})
+            merged = {'X-API-Key': self.key, **(headers or {})}
+            connection.request(method, path, headers={name: value for name, value in merged.items() if value is not None})
             return Answer(connection.getresponse())
         finally:
             connection.close()
