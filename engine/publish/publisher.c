@@ -33,8 +33,7 @@
 #define FILE_MODE 0640
 #define DIR_MODE 0755
 #define PATH_SIZE 4096
-#define RENEWALS_MAX 4   /* of the file in one look: each is larger than the one before */
-#define GATE_PAUSE_MS 20 /* between two looks at the gate while documents are being made */
+#define RENEWALS_MAX 4 /* of the file in one look: each is larger than the one before */
 
 /* Columns: newest batch, then the newest change of candle, accuracy, provider_state, component, then the sandbox's batch.
  * Indexes: unique (feed, issued_at), candle_change; the other three tables have a few dozen rows. */
@@ -64,15 +63,14 @@ struct publisher {
     struct sight seen;
     int64_t sandbox_batch; /* that the present file shows */
     bool is_live;
+    bool is_building;  /* documents are on their way into the present file */
     bool is_uncounted; /* there are no metrics; has been logged */
-    int64_t built_mono_ms, beat_mono_ms, metrics_mono_ms, gate_mono_ms;
+    int64_t built_mono_ms, beat_mono_ms, metrics_mono_ms;
 };
 
 static int make_file(struct publisher *publisher);
 static bool go_on(void *ctx);
-static int look_at_gate(struct publisher *publisher, struct db *db);
-static int look_at_gate_again(void *ctx, struct db *db);
-static int look_at_documents(struct publisher *publisher, struct db *db);
+static int look_for_documents(struct publisher *publisher, struct db *db);
 static int publish_jwks(struct publisher *publisher, struct db *db);
 
 static int load_sight(struct publisher *publisher, struct db *db, struct sight *sight);
@@ -113,12 +111,32 @@ void publisher_free(struct publisher **handle)
     free(publisher);
 }
 
+int publisher_look_at_gate(struct publisher *publisher, struct db *db)
+{
+    assert(publisher->magic == PUBLISHER_MAGIC);
+    if (publisher->writer == NULL)
+        return err_set(E_STORE, "there is no shared file to publish in");
+    int result = auth_tables_look(&publisher->gate, db);
+    if (result == AUTH_TABLES_RENEW && publisher->is_building)
+        return 0; /* the next look will want another file again */
+    for (int i = 0; i < RENEWALS_MAX && result == AUTH_TABLES_RENEW; i++)
+        result = make_file(publisher) < 0 ? -1 : auth_tables_look(&publisher->gate, db);
+    if (result == AUTH_TABLES_RENEW)
+        result = err_set(E_LIMIT, "the gate does not fit into any file");
+    if (result == 0 && publisher->gate.has_new_signing_keys)
+        result = publish_jwks(publisher, db);
+    return result < 0 ? err_wrap("while looking at the gate") : 0;
+}
+
 int publisher_look(struct publisher *publisher, struct db *db)
 {
     assert(publisher->magic == PUBLISHER_MAGIC);
-    if (look_at_gate(publisher, db) < 0)
-        return err_wrap("while looking at the gate");
-    if (look_at_documents(publisher, db) < 0)
+    if (!publisher->gate.is_loaded)
+        return err_set(E_CONFLICT, "the gate comes first");
+    publisher->is_building = true;
+    int result = look_for_documents(publisher, db);
+    publisher->is_building = false;
+    if (result < 0)
         return -1;
     publish_metrics(publisher);
     if (publisher->is_live)
@@ -179,35 +197,7 @@ static bool go_on(void *ctx)
     return publisher->watch.go_on(publisher->watch.ctx);
 }
 
-/* First of all: a revocation waits for nothing. */
-static int look_at_gate(struct publisher *publisher, struct db *db)
-{
-    int result = publisher->writer != NULL ? auth_tables_look(&publisher->gate, db)
-                                           : err_set(E_STORE, "there is no shared file to publish in");
-    for (int i = 0; i < RENEWALS_MAX && result == AUTH_TABLES_RENEW; i++) {
-        if (make_file(publisher) < 0)
-            return -1;
-        result = auth_tables_look(&publisher->gate, db);
-    }
-    if (result > 0)
-        return err_set(E_LIMIT, "the gate does not fit into any file");
-    publisher->gate_mono_ms = clock_mono_ms();
-    if (result < 0 || !publisher->gate.has_new_signing_keys)
-        return result;
-    return publish_jwks(publisher, db);
-}
-
-/* Between two parts of the documents. What only a new file can do waits until they are finished. */
-static int look_at_gate_again(void *ctx, struct db *db)
-{
-    struct publisher *publisher = ctx;
-    if (!publisher->is_live || clock_mono_ms() - publisher->gate_mono_ms < GATE_PAUSE_MS)
-        return 0;
-    publisher->gate_mono_ms = clock_mono_ms();
-    return auth_tables_look(&publisher->gate, db) < 0 ? -1 : 0;
-}
-
-static int look_at_documents(struct publisher *publisher, struct db *db)
+static int look_for_documents(struct publisher *publisher, struct db *db)
 {
     arena_reset(publisher->arena);
     struct sight sight;
@@ -229,8 +219,7 @@ static int publish_jwks(struct publisher *publisher, struct db *db)
     struct db_rows keys;
     struct document doc = {
         .key = JWKS_KEY, .doc_class = BTCF_DOC_STATIC, .type = BTCF_TYPE_JSON, .published_ms = clock_wall_ms()};
-    arena_reset(publisher->arena);
-    if (gate_signing_keys(db, publisher->arena, &keys) < 0)
+    if (gate_signing_keys(db, publisher->gate.arena, &keys) < 0)
         return -1;
     document_init(&doc);
     doc_jwks_render(&keys, &doc.fresh);
@@ -266,11 +255,7 @@ static int load_sight(struct publisher *publisher, struct db *db, struct sight *
 
 static int build(struct publisher *publisher, struct db *db, const struct sight *sight)
 {
-    struct window window = {.feed = &sight->feed,
-                            .prefix = "",
-                            .now_wall_ms = clock_wall_ms(),
-                            .between = look_at_gate_again,
-                            .between_ctx = publisher};
+    struct window window = {.feed = &sight->feed, .prefix = "", .now_wall_ms = clock_wall_ms()};
     if (window_load(db, publisher->arena, &window) < 0)
         return -1;
     window_publish(&window, &publisher->shelf);

@@ -2,14 +2,15 @@
  * forecast is a row before it is visible.
  *
  *     publisher_create(&publisher, settings, &watch)   a new file, not visible yet
- *     publisher_look(publisher, db)                    the gate, all documents; then the file goes live
- *     publisher_look(publisher, db)                    every publish_poll_ms: cheap when nothing has changed
+ *     publisher_look_at_gate(publisher, db)            who may do what (auth_tables.h)
+ *     publisher_look(publisher, other_db)              all documents; then the file goes live
+ *     publisher_look_at_gate, publisher_look           every publish_poll_ms: cheap when nothing has changed
  *     publisher_beat(publisher)                        as often as you like: one heartbeat a second
  *     publisher_free(&publisher)                       the published file stays
  *
- * A look begins at the gate (auth_tables.h): who may do what is kept row by row, and it is looked at again between the
- * parts of a build, so that a revocation does not wait for documents. Now and then it needs another file, which is made and
- * goes live within the look.
+ * The gate may also be looked at while documents are being made, from within a query's wait (db_on_wait) and over another
+ * connection, so that a revocation does not wait for them. Now and then the gate needs another file: it is made in that look
+ * and goes live with the documents of the next; the one before stays in force until then.
  *
  * For the documents a look compares the change numbers of the tables with those of the last look. When any differs, and at least every
  * PUBLISHER_REBUILD_MS, all documents are rendered again and those whose bytes differ are published: rendering costs
@@ -44,7 +45,9 @@ int publisher_create(struct publisher **publisher, const struct settings *settin
                      const struct publisher_watch *watch) BTCF_MUST_CHECK;
 void publisher_free(struct publisher **publisher);
 
-/* One look. E_STORE when the database is away: nothing was changed then. */
+/* E_STORE when the database is away: nothing was changed then. */
+int publisher_look_at_gate(struct publisher *publisher, struct db *db) BTCF_MUST_CHECK;
+/* The same for documents, when the gate is complete. E_CONFLICT when it has not been yet. */
 int publisher_look(struct publisher *publisher, struct db *db) BTCF_MUST_CHECK;
 
 /* Heartbeat, at most once a second. E_STORE when a new file was needed and could not be made, E_CONFLICT when somebody has removed or replaced the published file: nothing that

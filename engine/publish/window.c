@@ -19,7 +19,6 @@
 static const int64_t intervals_s[WINDOW_INTERVAL_COUNT] = {3600, 14400, 86400};
 static const char *const candle_keys[WINDOW_INTERVAL_COUNT] = {"/v1/candles/1h", "/v1/candles/4h", "/v1/candles/1d"};
 
-static int pause_for_others(const struct window *window, struct db *db);
 static void publish_forecasts(const struct window *window, struct shelf *shelf);
 static void publish_forecast(const struct window *window, const struct forecast_page *page, struct document *doc,
                              struct shelf *shelf);
@@ -33,9 +32,8 @@ static void take_away(const struct window *window, const char *path, struct shel
 int window_load(struct db *db, struct arena *arena, struct window *window)
 {
     const char *feed = window->feed->name;
-    if (view_load_batch(db, arena, feed, &window->batch) < 0 || pause_for_others(window, db) < 0 ||
+    if (view_load_batch(db, arena, feed, &window->batch) < 0 ||
         view_load_accuracy(db, arena, feed, &window->accuracy, &window->accuracy_count) < 0 ||
-        pause_for_others(window, db) < 0 ||
         view_load_providers(db, arena, feed, &window->providers, &window->provider_count) < 0)
         return -1;
     /* How the engine's parts are is nothing that a sandbox should show: it would not be the same tomorrow. */
@@ -45,8 +43,7 @@ int window_load(struct db *db, struct arena *arena, struct window *window)
     for (size_t i = 0; i < WINDOW_INTERVAL_COUNT; i++) {
         window->candles[i].interval_s = window->quality[i].interval_s = intervals_s[i];
         if (view_load_candles(db, arena, feed, PUBLISHER_CANDLE_COUNT, &window->candles[i]) < 0 ||
-            pause_for_others(window, db) < 0 || view_load_quality(db, arena, feed, &window->quality[i]) < 0 ||
-            pause_for_others(window, db) < 0)
+            view_load_quality(db, arena, feed, &window->quality[i]) < 0)
             return -1;
     }
     window->price = price_of(window->providers, window->provider_count, &window->candles[0]);
@@ -94,11 +91,6 @@ struct status_page window_status(const struct window *window)
         .providers = window->providers,
         .provider_count = window->provider_count,
     };
-}
-
-static int pause_for_others(const struct window *window, struct db *db)
-{
-    return window->between != NULL ? window->between(window->between_ctx, db) : 0;
 }
 
 /* Each horizon, then the list of all of them. The list expires with its first member: it may not hold an expired one. */

@@ -22,8 +22,6 @@ struct window {
     const struct feed *feed;
     const char *prefix; /* before each key; "" for what is served as itself */
     int64_t now_wall_ms;
-    int (*between)(void *ctx, struct db *db); /* called between queries; on -1 loading ends so; NULL: nothing */
-    void *between_ctx;
     struct batch_view batch;
     struct accuracy_view *accuracy;
     size_t accuracy_count;

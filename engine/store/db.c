@@ -46,6 +46,8 @@ struct db {
     const char *prepared[STATEMENTS_MAX]; /* by address, open addressing; the index is the statement's name */
     size_t prepared_count;
     char message[MESSAGE_SIZE];
+    void (*on_wait)(void *ctx); /* NULL: nothing to do meanwhile */
+    void *on_wait_ctx;
 };
 
 static int connect_now(struct db *db);
@@ -111,6 +113,12 @@ int db_set_timeout(struct db *db, int64_t timeout_ms)
 int64_t db_timeout_ms(const struct db *db)
 {
     return db->timeout_ms;
+}
+
+void db_on_wait(struct db *db, void (*fn)(void *ctx), void *ctx)
+{
+    db->on_wait = fn;
+    db->on_wait_ctx = ctx;
 }
 
 int db_query(struct db *db, struct arena *arena, const char *sql, struct db_rows *rows, ...)
@@ -349,13 +357,17 @@ static void give_up(struct db *db)
 /* Waits until the socket is ready or the deadline has passed. Signals do not cut a statement short. */
 static int poll_until(struct db *db, short events, int64_t deadline_ms)
 {
+    int64_t step_ms = db->on_wait != NULL ? DB_WAIT_STEP_MS : INT32_MAX;
+
     for (;;) {
+        if (db->on_wait != NULL)
+            db->on_wait(db->on_wait_ctx);
         int64_t left_ms = deadline_ms - clock_mono_ms();
         struct pollfd fd = {.fd = PQsocket(db->conn), .events = events};
 
         if (left_ms <= 0)
             return -1;
-        int ready = poll(&fd, 1, left_ms > INT32_MAX ? INT32_MAX : (int)left_ms);
+        int ready = poll(&fd, 1, (int)(left_ms > step_ms ? step_ms : left_ms));
         if (ready > 0)
             return 0;
         if (ready < 0 && errno != EINTR)

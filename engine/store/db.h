@@ -32,6 +32,11 @@ bool db_is_open(const struct db *db);
 int db_set_timeout(struct db *db, int64_t timeout_ms) BTCF_MUST_CHECK;
 int64_t db_timeout_ms(const struct db *db);
 
+/* `fn` is called while a call waits for the server, at least every DB_WAIT_STEP_MS: for work that cannot wait as long as
+ * a slow statement may take. It must not use this connection and must leave the error frame as it is. NULL: nothing. */
+#define DB_WAIT_STEP_MS 50
+void db_on_wait(struct db *db, void (*fn)(void *ctx), void *ctx);
+
 /* A parameter. Use the makers below; a call ends with DB_END. At most DB_PARAMS_MAX; an array holds at most
  * DB_ARRAY_COUNT_MAX values. */
 #define DB_PARAMS_MAX 40

@@ -332,6 +332,24 @@ def test_a_full_load_makes_room_first(rows, tmp_path):
     assert 'gate_grows' not in log_of(tmp_path)
 
 
+def test_documents_that_wait_do_not_hold_a_revocation_up(rows, tmp_path):
+    account = rows.account()[0]
+    keys = [rows.key(account) for _ in range(5)]
+    with role(rows.database, 'publish', tmp_path):
+        wait_until_published()
+        blocker = psycopg2.connect(rows.database.url)
+        try:
+            blocker.cursor().execute('LOCK TABLE accuracy, component IN ACCESS EXCLUSIVE MODE')
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            for key, digest in keys:
+                wait_for(lambda: rows.one(waiting), 'that documents wait', 10)
+                rows.revoke(key)
+                soon(lambda: not is_open(digest), 'the revocation')
+        finally:
+            blocker.close()
+        wait_for(lambda: not rows.one(waiting), 'that documents go on', 10)
+
+
 def test_while_postgresql_is_away_the_gate_stays_as_it_is(rows, server, tmp_path):
     key = rows.key(rows.account()[0])
     with role(rows.database, 'publish', tmp_path):
