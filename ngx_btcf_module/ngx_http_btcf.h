@@ -205,8 +205,15 @@ typedef struct {
 
 
 typedef struct {
+    ngx_msec_t                  timeout;    /* UNSET: by the route */
+    size_t                      min_rate;   /* bytes a second */
+} ngx_http_btcf_body_conf_t;
+
+
+typedef struct {
     ngx_http_btcf_policy_conf_t policy;
     ngx_http_btcf_limit_conf_t  limit;
+    ngx_http_btcf_body_conf_t   body;
     ngx_http_btcf_token_conf_t  token;
     ngx_http_btcf_stream_conf_t stream;
     ngx_flag_t                  problem;
@@ -332,6 +339,7 @@ typedef struct {
     unsigned                        metered:1;
     unsigned                        complete:1; /* the last buffer was seen */
     unsigned                        by_document:1; /* units: its cost */
+    unsigned                        body_timed:1; /* by _body */
     unsigned                        challenge:1; /* our 401 */
     unsigned                        bearer:1;   /* a token was sent */
     unsigned                        stale:1;    /* simulated */
@@ -535,6 +543,13 @@ uint64_t ngx_http_btcf_limit_hash(ngx_http_request_t *r, uint32_t purpose);
 void ngx_http_btcf_limit_create(ngx_http_btcf_limit_conf_t *conf);
 char *ngx_http_btcf_limit_merge(ngx_conf_t *cf,
     ngx_http_btcf_limit_conf_t *prev, ngx_http_btcf_limit_conf_t *conf);
+
+/* _body */
+
+void ngx_http_btcf_body_create(ngx_http_btcf_body_conf_t *conf);
+char *ngx_http_btcf_body_merge(ngx_conf_t *cf,
+    ngx_http_btcf_body_conf_t *prev, ngx_http_btcf_body_conf_t *conf);
+ngx_int_t ngx_http_btcf_body_init(ngx_conf_t *cf);
 
 /* _plan */
 

@@ -90,6 +90,20 @@ static ngx_command_t  ngx_http_btcf_commands[] = {
       offsetof(ngx_http_btcf_loc_conf_t, policy.max_stale),
       NULL },
 
+    { ngx_string("btcf_body_min_rate"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, body.min_rate),
+      NULL },
+
+    { ngx_string("btcf_body_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_btcf_loc_conf_t, body.timeout),
+      NULL },
+
     { ngx_string("btcf_cors"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF
                         |NGX_CONF_1MORE,
@@ -422,6 +436,7 @@ ngx_http_btcf_create_loc_conf(ngx_conf_t *cf)
 
     ngx_http_btcf_policy_create(&conf->policy);
     ngx_http_btcf_limit_create(&conf->limit);
+    ngx_http_btcf_body_create(&conf->body);
     ngx_http_btcf_token_create(&conf->token);
     ngx_http_btcf_stream_create(&conf->stream);
 
@@ -464,6 +479,8 @@ ngx_http_btcf_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (ngx_http_btcf_policy_merge(cf, &prev->policy, &conf->policy)
         != NGX_CONF_OK
         || ngx_http_btcf_limit_merge(cf, &prev->limit, &conf->limit)
+           != NGX_CONF_OK
+        || ngx_http_btcf_body_merge(cf, &prev->body, &conf->body)
            != NGX_CONF_OK
         || ngx_http_btcf_token_merge(cf, &prev->token, &conf->token)
            != NGX_CONF_OK
@@ -584,6 +601,10 @@ ngx_http_btcf_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_btcf_meter_handler;
+
+    if (ngx_http_btcf_body_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_btcf_problem_init(cf);
 }
