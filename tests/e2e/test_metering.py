@@ -24,7 +24,7 @@ from stack import BTCF, ROOT, Stack, wait_for
 FULL = os.environ.get('METERING_FULL') == '1'
 CLIENT = os.path.join(os.path.dirname(BTCF), 'tests/load/metering')
 REQUESTS, RATE, CONNECTIONS = (1_000_000, 0, 64) if FULL else (20_000, 2500, 32)
-ACCOUNTS, KEYS_EACH = 4, 4
+ACCOUNTS, KEYS_EACH = 4, 2
 PATH = '/v1/price'
 
 
@@ -53,7 +53,7 @@ class Billing:
             email = f'client{account}@example.org'
             self.btcf('user', 'add', email, '--plan', 'enterprise')
             self.keys += [json.loads(self.btcf('key', 'create', '--user', email, '--json')) for _ in range(KEYS_EACH)]
-        self.connection = psycopg2.connect(stack.setting('database_url'))
+        self.connection = psycopg2.connect(f'host={stack.state}/run dbname=btcf user=btcf')
         self.connection.autocommit = True
 
     def btcf(self, *arguments):
@@ -158,7 +158,7 @@ def test_billed_is_what_came_whole_while_workers_and_the_meter_are_killed(stack,
         kills['meter'] += kill_one([pid for pid in [stack.pid_of('btcf:meter')] if pid])
     whole, not_modified, absent, other, lost = load.tallies()
     assert not any(other), f'answers that are neither 200, 304 nor 404: {other}'
-    assert min(kills.values()) >= 5, kills
+    assert min(kills.values()) >= 3, kills
     wait_for(lambda: stack.pid_of('btcf:meter'), 'the meter is back')
     wait_for(lambda: sum(billing.billed()) - sum(before) >= sum(whole) - sum(lost), 'the last drain')
     missing = differences(whole, differences(billing.settled(), before))
