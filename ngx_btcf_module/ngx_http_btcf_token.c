@@ -204,14 +204,16 @@ ngx_http_btcf_token_has_form(const ngx_str_t *text)
 
     last = text->data + text->len;
 
-    p = ngx_strlchr(text->data, last, '.');
+    /* memchr() looks at 32 bytes at a time; ngx_strlchr() at each of 300 */
+
+    p = memchr(text->data, '.', text->len);
     if (p == NULL) {
         return 0;
     }
 
-    p = ngx_strlchr(p + 1, last, '.');
+    p = memchr(p + 1, '.', last - p - 1);
 
-    return p != NULL && ngx_strlchr(p + 1, last, '.') == NULL;
+    return p != NULL && memchr(p + 1, '.', last - p - 1) == NULL;
 }
 
 
