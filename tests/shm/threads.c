@@ -4,6 +4,13 @@
  *     make tsan       or: build/tsan/tests/shm/threads --publications=200000
  */
 #include <pthread.h>
+#include <sched.h>
+
+/* Now and then the writer gives way where it has done half of something, so that readers look just then. A prime, so
+ * that all places get their turn. */
+#define YIELD_EVERY 211
+static unsigned place_count;
+#define WRITER_AT(place) ((void)(++place_count % YIELD_EVERY == 0 && sched_yield()))
 
 #include "shm_fixture.h"
 #include "shm_invariant.h"
