@@ -220,11 +220,11 @@ static void an_index_that_is_full_everywhere_ends_the_search(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < auth.key_buckets * BTCF_INDEX_BUCKET; i++)
-        keys[0].word[i] = BTCF_INDEX_GONE;
+        keys[i / BTCF_INDEX_BUCKET].word[i % BTCF_INDEX_BUCKET] = BTCF_INDEX_GONE;
     for (uint32_t i = 0; i < auth.account_buckets * BTCF_INDEX_BUCKET; i++)
-        accounts[0].word[i] = 0x100000001;
+        accounts[i / BTCF_INDEX_BUCKET].word[i % BTCF_INDEX_BUCKET] = 0x100000001;
     for (uint32_t i = 0; i < auth.revoked_buckets * BTCF_INDEX_BUCKET; i++)
-        revoked[0].word[i] = BTCF_INDEX_GONE;
+        revoked[i / BTCF_INDEX_BUCKET].word[i % BTCF_INDEX_BUCKET] = BTCF_INDEX_GONE;
     assert_int_equal(read_key(2), BTCF_READ_CORRUPT);
     assert_int_equal(btcf_auth_account_find(&auth, gate_account(2).id, &account), BTCF_READ_CORRUPT);
     assert_true(btcf_auth_is_revoked(&auth, gate_session(9).bytes));
