@@ -250,19 +250,28 @@ static uint64_t hash_principal(const struct btcf_edge *edge, const struct princi
     return hash == 0 ? 1 : hash;
 }
 
-static void store_subject(struct btcf_pool_entry *entry, const struct principal_name *name)
+/* Makes the entry say whose it is. Compared and not trusted to be there: who claimed it may have died right after, when it
+ * still had the name of the one before. Several may write the same bytes at once. */
+static void settle_subject(struct btcf_pool_entry *entry, const struct principal_name *name)
 {
-    char text[BTCF_SUBJECT_MAX] = "";
+    char text[BTCF_SUBJECT_MAX] = "", present[BTCF_SUBJECT_MAX];
     size_t issuer_len = name->issuer_len < sizeof(text) - 1 ? name->issuer_len : sizeof(text) - 1;
     size_t room = sizeof(text) - issuer_len - 1;
     size_t subject_len = name->subject_len < room ? name->subject_len : room;
+    uint32_t len = (uint32_t)(issuer_len + 1 + subject_len);
 
     memcpy(text, name->issuer, issuer_len);
     text[issuer_len] = ' ';
     memcpy(text + issuer_len + 1, name->subject, subject_len);
+    if (atomic_load_explicit(&entry->subject_len, memory_order_acquire) == len) {
+        btcf_words_load(present, entry->subject, sizeof(present));
+        if (memcmp(present, text, sizeof(text)) == 0)
+            return;
+    }
+    atomic_store_explicit(&entry->subject_len, 0, memory_order_relaxed);
     btcf_words_store(entry->subject, text, sizeof(text));
     /* Who sees a length sees all of the subject. Partner: the meter's acquire load, and that of carry_entry. */
-    atomic_store_explicit(&entry->subject_len, (uint32_t)(issuer_len + 1 + subject_len), memory_order_release);
+    atomic_store_explicit(&entry->subject_len, len, memory_order_release);
 }
 
 static bool is_idle(const struct btcf_pool_entry *entry, int64_t now_s)
@@ -272,14 +281,14 @@ static bool is_idle(const struct btcf_pool_entry *entry, int64_t now_s)
     return last_used_s < now_s - POOL_IDLE_S;
 }
 
-/* A process that dies between these stores leaves an entry without a subject, which whoever finds it next completes. */
+/* A process that dies between these stores leaves limits that are not its principal's, until their period is over: at most
+ * what was left of somebody who has been idle for two days. */
 static bool claim(struct btcf_pool_entry *entry, uint64_t seen, uint64_t hash, int64_t now_s)
 {
     if (!atomic_compare_exchange_strong_explicit(&entry->hash, &seen, hash, memory_order_relaxed,
                                                  memory_order_relaxed))
         return false;
     atomic_store_explicit(&entry->usage.last_used_s, (uint64_t)now_s, memory_order_relaxed);
-    atomic_store_explicit(&entry->subject_len, 0, memory_order_relaxed);
     atomic_store_explicit(&entry->limit.tat_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&entry->limit.day, 0, memory_order_relaxed);
     atomic_store_explicit(&entry->limit.month, 0, memory_order_relaxed);
@@ -321,8 +330,7 @@ struct btcf_pool_entry *btcf_pool_find(const struct btcf_edge *edge, const char 
 
     if (entry == NULL)
         return NULL;
-    if (atomic_load_explicit(&entry->subject_len, memory_order_relaxed) == 0)
-        store_subject(entry, &name);
+    settle_subject(entry, &name);
     /* Whoever has just been found must not be taken for idle before the answer has been counted. */
     if ((int64_t)atomic_load_explicit(&entry->usage.last_used_s, memory_order_relaxed) < now_s - POOL_TOUCH_S)
         atomic_store_explicit(&entry->usage.last_used_s, (uint64_t)now_s, memory_order_relaxed);

@@ -426,13 +426,13 @@ static void who_is_found_is_not_idle(void **state)
     assert_ptr_equal(find("i", "s0", 1000000 + 5 * 86400), entry);
 }
 
-static void an_entry_without_its_subject_is_completed(void **state)
+static void an_entry_with_the_name_of_the_one_before_is_corrected(void **state)
 {
     struct btcf_pool_entry *entry = find("i", "s", 1000000);
 
     (void)state;
-    entry->subject_len = 0; /* as a worker leaves it that is killed after its claim */
-    memset(entry->subject, 0, sizeof(entry->subject));
+    entry->subject_len = 3; /* as a worker leaves it that is killed after its claim */
+    memcpy(entry->subject, "i o", 3);
     assert_ptr_equal(find("i", "s", 1000000), entry);
     assert_int_equal(entry->subject_len, 3);
     assert_memory_equal(entry->subject, "i s", 3);
@@ -555,7 +555,7 @@ int main(void)
         TEST(a_principal_keeps_its_entry),
         TEST(a_full_set_has_no_entry_until_one_has_been_idle_for_two_days),
         TEST(who_is_found_is_not_idle),
-        TEST(an_entry_without_its_subject_is_completed),
+        TEST(an_entry_with_the_name_of_the_one_before_is_corrected),
         TEST(long_names_are_cut_but_told_apart),
         TEST(only_whole_successes_are_billed),
         TEST(days_take_turns_and_growth_belongs_to_the_last),
