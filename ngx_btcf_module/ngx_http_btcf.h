@@ -319,6 +319,9 @@ typedef struct {
     uint64_t                        answered_us; /* 0: when it is logged */
     ngx_http_btcf_stream_t         *stream;     /* NULL: it is none */
 
+    ngx_str_t                       ticket;
+    ngx_uint_t                      tickets;    /* that were sent */
+
     /* whoever it is was established under this policy, and under no other */
     ngx_http_btcf_principal_t       principal;
     const void                     *principal_policy;
@@ -476,6 +479,11 @@ typedef enum {
 
 ngx_http_btcf_credential_e ngx_http_btcf_credential(ngx_http_request_t *r,
     ngx_str_t *text);
+
+/* _ticket: takes it out of the request line, into the context */
+
+ngx_int_t ngx_http_btcf_hide_ticket(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx);
 
 /*
  * _apikey, _token: judge it. principal->outcome says what came of it; NGX_OK

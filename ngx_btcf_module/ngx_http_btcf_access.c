@@ -55,6 +55,12 @@ ngx_http_btcf_access_handler(ngx_http_request_t *r)
         ctx->started_us = ngx_http_btcf_now_us();
     }
 
+    /* before anything is said of the request in a log */
+
+    if (ngx_http_btcf_hide_ticket(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     rc = ngx_http_btcf_cors_preflight(r, ctx);
     if (rc != NGX_DECLINED) {
         return rc;

@@ -46,6 +46,10 @@ ngx_http_btcf_credential(ngx_http_request_t *r, ngx_str_t *text)
 
     ngx_http_btcf_identify(r, ctx);
 
+    if (ngx_http_btcf_hide_ticket(r, ctx) != NGX_OK) {
+        return NGX_HTTP_BTCF_CREDENTIAL_MALFORMED;
+    }
+
     headers = &ctx->headers;
     kind = NGX_HTTP_BTCF_CREDENTIAL_NONE;
     ctx->bearer = 0;
@@ -66,6 +70,15 @@ ngx_http_btcf_credential(ngx_http_request_t *r, ngx_str_t *text)
 
         *text = *headers->api_key;
         kind = NGX_HTTP_BTCF_CREDENTIAL_KEY;
+    }
+
+    if (ctx->tickets) {
+        if (kind != NGX_HTTP_BTCF_CREDENTIAL_NONE || ctx->tickets > 1) {
+            return NGX_HTTP_BTCF_CREDENTIAL_TWO;
+        }
+
+        *text = ctx->ticket;
+        kind = NGX_HTTP_BTCF_CREDENTIAL_TICKET;
     }
 
     return kind;
