@@ -14,6 +14,7 @@ package BTCF;
 #
 #     $seg->plans;                                           # the six that are shipped (guest free premium ... admin)
 #     $seg->plan('small', rate => 5, burst => 10, scopes => ['read'], quota_day => 100, streams => 2);
+#     $seg->unplan('small');
 #     my $id = $seg->account(7, plan => 'small');            # number of the account; returns its public id (`sub`)
 #     $seg->account(7, plan => 'premium', enabled => 0);     # also admin, valid_after, blocked_until, blocked_period, row
 #     my $key = $seg->key(account => 7, scopes => ['read']); # returns the key as it is sent in X-API-Key
