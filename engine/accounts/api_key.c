@@ -57,16 +57,20 @@ static const char sql_end_expired[] =
 
 /* --- rules --- */
 
+/* ASCII's controls, and those that UTF-8 writes as 0xc2 and a byte below 0xa0: a list of keys is read on a terminal. */
+static bool has_control(const char *name)
+{
+    for (const unsigned char *c = (const unsigned char *)name; *c != '\0'; c++)
+        if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
+            return true;
+    return false;
+}
+
 static int check_name(const char *name)
 {
-    size_t len = strlen(name);
-
-    if (len > API_KEY_NAME_MAX)
+    if (strlen(name) > API_KEY_NAME_MAX)
         return err_set(E_INPUT, "the name of a key has at most %d bytes", API_KEY_NAME_MAX);
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-            return err_set(E_INPUT, "the name of a key has no control characters");
-    return 0;
+    return has_control(name) ? err_set(E_INPUT, "the name of a key has no control characters") : 0;
 }
 
 /* What keys of this user may have, and what they get when nobody says. */

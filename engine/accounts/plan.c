@@ -145,7 +145,7 @@ int plan_save(const struct actor *actor, struct plan *plan)
     return audit_write(
         actor, is_new ? "plan.create" : "plan.change", "plan", plan->name,
         audit_detail(actor,
-                     "{\"rate_per_s\": %g, \"burst\": %lld, \"quota_day\": %lld, \"quota_month\": %lld, "
+                     "{\"rate_per_s\": %.15g, \"burst\": %lld, \"quota_day\": %lld, \"quota_month\": %lld, "
                      "\"streams\": %lld, \"keys\": %lld, \"key_age_days\": %lld, \"scopes\": \"%s\", "
                      "\"price_cents\": %lld}",
                      plan->rate_per_s, (long long)plan->burst, (long long)plan->quota_day,

@@ -153,6 +153,13 @@ def test_a_key_is_printed_once_and_kept_as_its_digest(database):
     assert audits(database, f'key:{key[10:22]}') == ['key.create']
 
 
+def test_a_name_is_short_and_without_controls(database):
+    user = add_user(database)
+    assert make_key(database, user, '--name', 'ü' * 32)['name'] == 'ü' * 32
+    for name, why in (('x' * 65, 'at most 64 bytes'), ('a\x1b[31m', 'no control'), ('a\x7f', 'no control'), ('a\x9b31m', 'no control')):
+        assert why in refused(database, 'key', 'create', '--user', user['id'], '--name', name, status=2)
+
+
 def test_a_test_key_says_so(database):
     key = make_key(database, add_user(database), '--test')
     assert key['key'].startswith('btcf_test_') and key['kind'] == 'test'
@@ -681,6 +688,48 @@ def test_what_people_see_is_a_table(database):
         text = database.btcf(*command).stdout
         assert expected in text and '{' not in text
     assert BTCF.exists()
+
+
+@pytest.mark.parametrize('table', ['account', 'api_key', 'audit', 'plan', 'session', 'signing_key', 'usage_row'])
+def test_a_change_that_fails_in_the_middle_is_not_made_at_all(database, table):
+    """With one table gone every command ends with an error, or does what it can do without it; never half of it."""
+    user = add_user(database, 'ann', '--plan', 'premium')
+    keys = [make_key(database, user) for _ in range(3)]
+    database.sql('UPDATE api_key SET expires_s = 1000 WHERE public_id = %s', (keys[2]['id'],))
+    session = told(database, 'token', 'issue', '--user', user['id'])['session']
+    commands = [('user', 'add', 'bob@example.org'), ('user', 'suspend', user['id']), ('user', 'resume', user['id']),
+                ('user', 'logout', user['id']), ('user', 'plan', user['id'], 'free'), ('user', 'list'),
+                ('key', 'create', '--user', user['id']), ('key', 'list'), ('key', 'rotate', keys[0]['id']), ('key', 'revoke', keys[1]['id']), ('plan', 'set', 'free', '--rate', '3'),
+                ('plan', 'set', 'new'), ('plan', 'list'), ('token', 'issue', '--user', user['id']),
+                ('token', 'issue', '--user', user['id'], '--session', session), ('token', 'revoke', '--session', session),
+                ('token', 'rotate-key')]
+
+    def world():
+        tables = [one for one in ('account', 'api_key', 'audit', 'plan', 'session', 'signing_key', 'usage_row') if one != table]
+        return [database.sql(f'SELECT t::text FROM {one} t ORDER BY 1') for one in tables]
+
+    refused_count = 0
+    for command in commands:
+        before = world()
+        database.sql(f'ALTER TABLE {table} RENAME TO {table}_gone')
+        done = database.btcf(*command, check=False)
+        after = world()
+        database.sql(f'ALTER TABLE {table}_gone RENAME TO {table}')
+        assert done.returncode in (0, 1), f'{command}: {done.stderr}'
+        if done.returncode == 1:
+            refused_count += 1
+            assert after == before, command
+            assert done.stdout == '' and 'does not exist' in done.stderr, command
+            assert 'SQLSTATE' in done.stderr
+    assert refused_count >= (13 if table == 'audit' else 2)
+
+
+def test_a_deleted_account_stays_deleted(database):
+    user = add_user(database)
+    database.sql("UPDATE account SET state = 'deleted'")
+    for verb in ('suspend', 'resume'):
+        assert 'was deleted' in refused(database, 'user', verb, user['id'])
+    assert 'is deleted' in refused(database, 'key', 'create', '--user', user['id'])
 
 
 def test_an_unreachable_store_is_said(database):
