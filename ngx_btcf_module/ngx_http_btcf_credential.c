@@ -36,6 +36,7 @@ ngx_http_btcf_credential_e
 ngx_http_btcf_credential(ngx_http_request_t *r, ngx_str_t *text)
 {
     ngx_http_btcf_ctx_t             *ctx;
+    ngx_http_core_loc_conf_t        *clcf;
     ngx_http_btcf_credential_e       kind;
     const ngx_http_btcf_headers_t   *headers;
 
@@ -72,7 +73,9 @@ ngx_http_btcf_credential(ngx_http_request_t *r, ngx_str_t *text)
         kind = NGX_HTTP_BTCF_CREDENTIAL_KEY;
     }
 
-    if (ctx->tickets) {
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (ctx->tickets && clcf->handler == ngx_http_btcf_stream_handler) {
         if (kind != NGX_HTTP_BTCF_CREDENTIAL_NONE || ctx->tickets > 1) {
             return NGX_HTTP_BTCF_CREDENTIAL_TWO;
         }
