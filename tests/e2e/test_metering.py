@@ -165,3 +165,26 @@ def test_billed_is_what_came_whole_while_workers_and_the_meter_are_killed(stack,
     print(f'{sum(whole)} whole bodies, {kills["worker"]} kills of workers, {kills["meter"]} of the meter:'
           f' {sum(missing)} answers not billed, at most {sum(lost)} were in flight in a killed worker')
     assert all(0 <= few <= bound for few, bound in zip(missing, lost)), (missing, lost)
+
+
+def test_a_quota_used_up_elsewhere_stops_every_worker_within_seconds(stack, billing):
+    """What another machine has booked, this one's workers cannot count by themselves: the meter and the publisher tell."""
+    billing.btcf('plan', 'set', 'metered', '--rate', 'none', '--quota-day', '1000')
+    billing.btcf('user', 'add', 'elsewhere@example.org', '--plan', 'metered')
+    key = json.loads(billing.btcf('key', 'create', '--user', 'elsewhere@example.org', '--json'))['key']
+
+    def statuses():
+        return {stack.get(PATH, {'X-API-Key': key}).status for _ in range(16)}
+    wait_for(lambda: statuses() == {200}, 'the key is published')
+
+    def book_elsewhere():
+        with billing.connection.cursor() as cursor:
+            cursor.execute("UPDATE usage_total t SET units = 1000 FROM account a WHERE a.id = t.account_id"
+                           " AND a.email = 'elsewhere@example.org' AND t.period = 'day'")
+            return cursor.rowcount
+    wait_for(book_elsewhere, 'the first usage is drained')
+    wait_for(lambda: statuses() == {429}, 'no worker answers', 5)
+    refused = stack.get(PATH, {'X-API-Key': key})
+    assert refused.json()['code'] == 'quota-exceeded' and int(refused.headers['Retry-After']) > 0
+    billing.btcf('user', 'plan', 'elsewhere@example.org', 'enterprise')
+    wait_for(lambda: statuses() == {200}, 'the plan is raised', 5)
