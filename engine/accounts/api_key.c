@@ -1,8 +1,8 @@
 /* The rules of api_key.h, and the rows that follow from them.
  *
- * Limits are checked under the lock of the account's row (user_lock), so that two commands at once cannot both make the
- * last key. Keys whose time has passed are noted as ended whenever a key is made: nobody else needs to know, since a
- * worker looks at the expiry itself, but their usage rows are wanted back.
+ * Limits are checked under the lock of the account's row (user_lock), so that two commands at once cannot both make
+ * the last key. Keys whose time has passed are noted as ended whenever a key is made: nobody else needs to know,
+ * since a worker looks at the expiry itself, but their usage rows are wanted back.
  */
 #include "accounts/api_key.h"
 
@@ -17,7 +17,6 @@
 #define S_PER_DAY INT64_C(86400)
 #define EXPIRES_MAX_S INT64_C(4294967295) /* 32 bits in pub */
 #define NEVER_IN_A_KEY "account.write"
-#define ADMINS_ONLY "admin"
 #define ENDED_AT_ONCE 100
 #define ID_DIGITS "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -57,7 +56,8 @@ static const char sql_end_expired[] =
 
 /* --- rules --- */
 
-/* ASCII's controls, and those that UTF-8 writes as 0xc2 and a byte below 0xa0: a list of keys is read on a terminal. */
+/* ASCII's controls, and those that UTF-8 writes as 0xc2 and a byte below 0xa0: a list of keys is read on a
+ * terminal. */
 static bool has_control(const char *name)
 {
     for (const unsigned char *c = (const unsigned char *)name; *c != '\0'; c++)
@@ -73,11 +73,10 @@ static int check_name(const char *name)
     return has_control(name) ? err_set(E_INPUT, "the name of a key has no control characters") : 0;
 }
 
-/* What keys of this user may have, and what they get when nobody says. */
+/* What keys of this user may have, at most. */
 static const char *allowed_scopes(struct arena *arena, const struct user *user, const struct plan *plan)
 {
-    return list_filter(arena, plan->scopes, user_is_admin(user) ? NEVER_IN_A_KEY : NEVER_IN_A_KEY "," ADMINS_ONLY,
-                       false);
+    return list_filter(arena, user_bound_scopes(arena, user, plan->scopes), NEVER_IN_A_KEY, false);
 }
 
 static int fail_scope(const struct user *user, const struct plan *plan, struct str name)
@@ -86,8 +85,8 @@ static int fail_scope(const struct user *user, const struct plan *plan, struct s
 
     if (str_is(name, NEVER_IN_A_KEY))
         return err_set(E_DENIED, "the scope " NEVER_IN_A_KEY " is never in a key; tokens have it");
-    if (str_is(name, ADMINS_ONLY) && !user_is_admin(user))
-        return err_set(E_DENIED, "the scope " ADMINS_ONLY " is for accounts of the role admin");
+    if (str_is(name, USER_ADMIN_SCOPE) && !user_is_admin(user))
+        return err_set(E_DENIED, "the scope " USER_ADMIN_SCOPE " is for accounts of the role admin");
     return err_set(E_DENIED, "the scope \"%.*s\" is not in the plan %s, which has %s", len, name.ptr, plan->name,
                    plan->scopes);
 }
@@ -98,8 +97,8 @@ static int choose_scopes(const struct actor *actor, const struct user *user, con
 {
     const char *allowed = allowed_scopes(actor->arena, user, plan);
 
-    *scopes =
-        wanted == NULL ? list_filter(actor->arena, allowed, ADMINS_ONLY, false) : list_tidy(actor->arena, wanted);
+    *scopes = wanted == NULL ? list_filter(actor->arena, allowed, USER_ADMIN_SCOPE, false)
+                             : list_tidy(actor->arena, wanted);
     for (struct str rest = str_of(*scopes); rest.ptr != NULL && rest.len > 0;) {
         struct str name = str_cut(&rest, ',');
 

@@ -1,8 +1,9 @@
-/* API keys as rows: made, listed, ended, replaced. What a key looks like is crypto/api_key.h; what is kept is its digest.
+/* API keys as rows: made, listed, ended, replaced. What a key looks like is crypto/api_key.h; what is kept is its
+ * digest.
  *
- * A key's scopes are among those of its account's plan, and stay bounded by it when the plan changes. account.write is never
- * in a key, since whoever finds one must not be able to take the account over; admin only for accounts of the role
- * admin, and only when asked for. A plan may say that keys must expire.
+ * A key's scopes are among those of its account's plan, and stay bounded by it when the plan changes. account.write
+ * is never in a key, since whoever finds one must not be able to take the account over; admin only for accounts of
+ * the role admin, and only when asked for. A plan may say that keys must expire.
  *
  *     made -----> active ----- revoke ----------------> revoked
  *                   |  \------ its expiry passes -----> expired       (the row says so when the next key is made)
@@ -41,14 +42,15 @@ struct api_key_spec {
     int64_t expires_s;    /* 0: as late as the plan allows */
 };
 
-/* Makes a key for a locked user and writes it to `text`, the only time that it is ever seen. E_DENIED for an account that is
- * not active and for a scope that it cannot have, E_LIMIT for one key too many, E_INPUT for an expiry that the plan
- * does not allow. The caller wipes the text. */
+/* Makes a key for a locked user and writes it to `text`, the only time that it is ever seen. E_DENIED for an account
+ * that is not active and for a scope that it cannot have, E_LIMIT for one key too many, E_INPUT for an expiry that
+ * the plan does not allow. The caller wipes the text. */
 int api_key_create(const struct actor *actor, const struct user *user, const struct api_key_spec *spec,
                    struct api_key *key, char text[BTCF_API_KEY_LEN + 1]) BTCF_MUST_CHECK;
 
-/* Makes a key like an active one (name, scopes, networks, length of life); that one is valid for overlap_s more. E_CONFLICT
- * when it is not active, has been rotated, or when the key that it replaced is still valid: two keys at a time are enough. */
+/* Makes a key like an active one (name, scopes, networks, length of life); that one is valid for overlap_s more.
+ * E_CONFLICT when it is not active, has been rotated, or when the key that it replaced is still valid: two keys at a
+ * time are enough. */
 int api_key_rotate(const struct actor *actor, const char *public_id, int64_t overlap_s, struct api_key *key,
                    char text[BTCF_API_KEY_LEN + 1]) BTCF_MUST_CHECK;
 

@@ -1,5 +1,5 @@
-/* Lists of short names as one text with commas ("read,stream"): how scopes and networks are given, kept in structs and handed
- * to SQL (string_to_array). No name has a comma or a blank in it. The empty text is the empty list. */
+/* Lists of short names as one text with commas ("read,stream"): how scopes and networks are given, kept in structs
+ * and handed to SQL (string_to_array). No name has a comma or a blank in it. The empty text is the empty list. */
 #ifndef ACCOUNTS_LIST_H
 #define ACCOUNTS_LIST_H
 

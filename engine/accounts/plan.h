@@ -1,4 +1,5 @@
-/* Plans: what an account may do, how fast and how much, and what that costs. Workers know a change within a second. */
+/* Plans: what an account may do, how fast and how much, and what that costs. Workers know a change within a
+ * second. */
 #ifndef ACCOUNTS_PLAN_H
 #define ACCOUNTS_PLAN_H
 
@@ -31,8 +32,8 @@ int plan_find(const struct actor *actor, const char *name, struct plan *plan) BT
 /* By number. */
 int plan_list(const struct actor *actor, struct plan **plans, size_t *count) BTCF_MUST_CHECK;
 
-/* Changes the plan of that name, or makes it, with the next free number. E_INPUT names what is out of bounds, E_LIMIT when there
- * are no numbers left. */
+/* Changes the plan of that name, or makes it, with the next free number. E_INPUT names what is out of bounds, E_LIMIT
+ * when there are no numbers left. */
 int plan_save(const struct actor *actor, struct plan *plan) BTCF_MUST_CHECK;
 
 #endif

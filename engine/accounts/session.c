@@ -1,5 +1,5 @@
-/* Rows of the table session. A revocation is published for as long as a token of the session could still be shown, which is why
- * token_until_s never goes back.
+/* Rows of the table session. A revocation is published for as long as a token of the session could still be shown,
+ * which is why token_until_s never goes back.
  */
 #include "accounts/session.h"
 

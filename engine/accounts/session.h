@@ -1,4 +1,5 @@
-/* A session is what a person ends: every token belongs to one. It is known by 128 random bits, the `sid` of its tokens. */
+/* A session is what a person ends: every token belongs to one. It is known by 128 random bits, the `sid` of its
+ * tokens. */
 #ifndef ACCOUNTS_SESSION_H
 #define ACCOUNTS_SESSION_H
 
@@ -19,8 +20,8 @@ struct session {
 int session_open(const struct actor *actor, const struct user *user, int64_t token_until_s,
                  struct session *session) BTCF_MUST_CHECK;
 
-/* One that goes on gets another token. E_INPUT when `public_id` is no id, E_MISSING when this account has no such session,
- * E_DENIED when it was revoked. */
+/* One that goes on gets another token. E_INPUT when `public_id` is no id, E_MISSING when this account has no such
+ * session, E_DENIED when it was revoked. */
 int session_extend(const struct actor *actor, const struct user *user, const char *public_id, int64_t token_until_s,
                    struct session *session) BTCF_MUST_CHECK;
 

@@ -1,5 +1,5 @@
-/* Making keys with OpenSSL, and the one order of states. Changes of state happen under the lock of numbers: rotations are rare,
- * and two at once would each make a next key.
+/* Making keys with OpenSSL, and the one order of states. Changes of state happen under the lock of numbers: rotations
+ * are rare, and two at once would each make a next key.
  */
 #include "accounts/signing_key.h"
 

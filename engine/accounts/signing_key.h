@@ -4,9 +4,9 @@
  *     published,           signs                  verifies                                    of record only
  *     not yet used
  *
- * There is always a next one, published long before it signs, so that whoever caches our key set has it by then. The private
- * half is in the database sealed (crypto/seal.h), in the context "signing-key:<kid>", and is erased when the key retires:
- * nothing is signed with it again. Opening and rotating remove those whose last token has expired.
+ * There is always a next one, published long before it signs, so that whoever caches our key set has it by then. The
+ * private half is in the database sealed (crypto/seal.h), in the context "signing-key:<kid>", and is erased when the
+ * key retires: nothing is signed with it again. Opening and rotating remove those whose last token has expired.
  */
 #ifndef ACCOUNTS_SIGNING_KEY_H
 #define ACCOUNTS_SIGNING_KEY_H
@@ -29,8 +29,8 @@ struct signing_key {
     struct evp_pkey_st *pkey; /* OpenSSL's EVP_PKEY */
 };
 
-/* The active key. When there is none yet, it is made, and the next one with it. E_CORRUPT when it was sealed with another secret; the
- * text says the way out. */
+/* The active key. When there is none yet, it is made, and the next one with it. E_CORRUPT when it was sealed with
+ * another secret; the text says the way out. */
 int signing_key_open(const struct actor *actor, const struct seal_key *secret,
                      struct signing_key *key) BTCF_MUST_CHECK;
 void signing_key_release(struct signing_key *key);
@@ -39,7 +39,8 @@ void signing_key_release(struct signing_key *key);
 int signing_key_sign(const struct signing_key *key, const void *bytes, size_t len,
                      unsigned char signature[SIGNING_KEY_SIGNATURE_SIZE]) BTCF_MUST_CHECK;
 
-/* The next one becomes active, the active one retires, a new next one is made. Writes the id of the one that is active now. */
+/* The next one becomes active, the active one retires, a new next one is made. Writes the id of the one that is
+ * active now. */
 int signing_key_rotate(const struct actor *actor, const struct seal_key *secret,
                        char id[SIGNING_KEY_ID_LEN + 1]) BTCF_MUST_CHECK;
 

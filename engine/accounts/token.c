@@ -1,7 +1,7 @@
 /* Header and claims are written with core/json, signed as they stand (RFC 7515, 7.1).
  *
- * Not with libjwt: version 1.10, Debian's, writes "JWT" over the header's typ whenever it encodes, and refuses any other when it
- * decodes, so that neither at+jwt (RFC 9068) nor a ticket can be made or read with it (docs/DECISIONS has a page).
+ * Not with libjwt: version 1.10, Debian's, writes "JWT" over the header's typ whenever it encodes, and refuses any
+ * other when it decodes, so that neither at+jwt (RFC 9068) nor a ticket can be made or read with it (docs/DECISIONS/0007).
  */
 #include "accounts/token.h"
 
@@ -18,7 +18,6 @@
 #include "core/str.h"
 #include "crypto/base64url.h"
 
-#define ADMINS_ONLY "admin"
 #define PART_SIZE ((size_t)1024) /* header or claims, their NUL included */
 #define TOKEN_SIZE (2 * BASE64URL_LEN(PART_SIZE) + BASE64URL_LEN(SIGNING_KEY_SIGNATURE_SIZE) + sizeof(".."))
 
@@ -28,8 +27,8 @@ static int check_scopes(const struct actor *actor, const struct user *user, cons
 
     if (plan_find(actor, user->plan, &plan) < 0)
         return -1;
-    const char *allowed =
-        user_is_admin(user) ? plan.scopes : list_filter(actor->arena, plan.scopes, ADMINS_ONLY, false);
+    const char *allowed = user_bound_scopes(actor->arena, user, plan.scopes);
+
     *scopes = wanted == NULL ? allowed : list_tidy(actor->arena, wanted);
     const char *foreign = list_filter(actor->arena, *scopes, allowed, false);
     if (foreign[0] != '\0')

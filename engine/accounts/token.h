@@ -1,4 +1,5 @@
-/* Tokens that we issue: compact JWTs, signed with the active key. What workers ask of them is engine/jose and the gate's.
+/* Tokens that we issue: compact JWTs, signed with the active key. What workers ask of them is engine/jose and the
+ * gate's.
  *
  *     header  {"alg": "ES256", "kid": ..., "typ": "at+jwt"}                                    "stream" for a ticket
  *     claims  {"iss": "btcf", "sub": account, "sid": session, "scope": "read stream", "iat", "exp", "jti"}
@@ -34,7 +35,8 @@ struct token {
 };
 
 /* Issues a token to a locked user. It is dated after tokens_valid_after_s, which is at most a second from now, so
- * that it is good right after a logout. E_DENIED for an account that is not active and a scope that it cannot have. */
+ * that it is good right after a logout. E_DENIED for an account that is not active and a scope that it cannot
+ * have. */
 int token_issue(const struct actor *actor, const struct user *user, const struct signing_key *key,
                 const struct token_spec *spec, struct token *token) BTCF_MUST_CHECK;
 void token_release(struct token *token);

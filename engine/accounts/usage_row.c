@@ -1,4 +1,5 @@
-/* SKIP LOCKED keeps two transactions from waiting for one another over a free place: the second one takes the next. */
+/* SKIP LOCKED keeps two transactions from waiting for one another over a free place: the second one takes the
+ * next. */
 #include "accounts/usage_row.h"
 
 #include "core/err.h"

@@ -1,8 +1,8 @@
 /* Places in the tables of edge.v1, where workers count: which are taken, and by whom.
  *
- * A place belongs to one API key, or to one account for what it asks with tokens. It is the lowest one that is free, since the
- * tables have an end. It is free again USAGE_ROW_REST_MS after it was given back: until then the meter may find something in it that
- * its last owner has used, and usage must never change hands.
+ * A place belongs to one API key, or to one account for what it asks with tokens. It is the lowest one that is free,
+ * since the tables have an end. It is free again USAGE_ROW_REST_MS after it was given back: until then the meter may
+ * find something in it that its last owner has used, and usage must never change hands.
  *
  * Two transactions never get the same place: a free one is locked as it is taken, and the end of the table is
  * moved under a lock of its own, which is held until the commit.

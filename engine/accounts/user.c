@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "accounts/list.h"
 #include "accounts/plan.h"
 #include "accounts/usage_row.h"
 #include "core/clock.h"
@@ -87,6 +88,11 @@ bool user_is_active(const struct user *user)
 bool user_is_admin(const struct user *user)
 {
     return strcmp(user->role, "admin") == 0;
+}
+
+const char *user_bound_scopes(struct arena *arena, const struct user *user, const char *plan_scopes)
+{
+    return user_is_admin(user) ? plan_scopes : list_filter(arena, plan_scopes, USER_ADMIN_SCOPE, false);
 }
 
 static void read_user(const struct db_rows *rows, size_t row, struct user *user)
@@ -220,7 +226,8 @@ int user_logout(const struct actor *actor, struct user *user)
 {
     int64_t now_s = actor->now_ms / MS_PER_S;
 
-    /* A second logout within the second in which a token was issued (token.h dates it one later) must catch it, too. */
+    /* A second logout within the second in which a token was issued (token.h dates it one later) must catch it,
+     * too. */
     if (now_s <= user->tokens_valid_after_s)
         now_s = user->tokens_valid_after_s + 1;
     if (db_exec(actor->db, sql_logout, NULL, DB_I64(user->id), DB_I64(now_s), DB_END) < 0)

@@ -31,6 +31,10 @@ int user_parse_email(struct arena *arena, const char *text, const char **email) 
 bool user_is_active(const struct user *user);
 bool user_is_admin(const struct user *user);
 
+/* What this user may have of a plan's scopes: all of them, but USER_ADMIN_SCOPE only in the role admin. */
+#define USER_ADMIN_SCOPE "admin"
+const char *user_bound_scopes(struct arena *arena, const struct user *user, const char *plan_scopes);
+
 /* Makes an account. E_CONFLICT when the address has one, E_MISSING when there is no such plan. */
 int user_add(const struct actor *actor, const char *email, const char *plan, bool is_admin,
              struct user *user) BTCF_MUST_CHECK;
@@ -44,8 +48,8 @@ int user_list(const struct actor *actor, struct user **users, size_t *count) BTC
 /* Whether there is any account at all. */
 int user_count_any(const struct actor *actor, bool *has_any) BTCF_MUST_CHECK;
 
-/* Of a locked user, which afterwards says what holds. Suspended: keys and tokens are refused, and valid again when it is
- * resumed. E_DENIED for an account that was deleted. Doing it again changes nothing. */
+/* Of a locked user, which afterwards says what holds. Suspended: keys and tokens are refused, and valid again when it
+ * is resumed. E_DENIED for an account that was deleted. Doing it again changes nothing. */
 int user_suspend(const struct actor *actor, struct user *user) BTCF_MUST_CHECK;
 int user_resume(const struct actor *actor, struct user *user) BTCF_MUST_CHECK;
 /* Every token issued until now is refused from now on. */

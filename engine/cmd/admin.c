@@ -1,5 +1,6 @@
-/* One verb, one transaction. A conflict with another transaction is the caller's news, not ours to repeat: an operator is told and
- * decides. What is printed waits for the commit, so that no key is ever shown that does not exist.
+/* One verb, one transaction. A conflict with another transaction is the caller's news, not ours to repeat: an
+ * operator is told and decides. What is printed waits for the commit, so that no key is ever shown that does not
+ * exist.
  */
 #include "cmd/admin.h"
 

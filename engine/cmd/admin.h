@@ -1,7 +1,8 @@
 /* Administration without HTTP: what the commands user, key, plan and token have in common.
  *
- * `btcf key create ...` is a verb of a command. Each verb has its own options, does its work in one transaction on the database
- * of the settings, and says what came of it only after the commit, as text for people or with --json for scripts:
+ * `btcf key create ...` is a verb of a command. Each verb has its own options, does its work in one transaction on
+ * the database of the settings, and says what came of it only after the commit, as text for people or with --json for
+ * scripts:
  *
  *     static int create(int argc, char **argv)
  *     {

@@ -1,4 +1,5 @@
-/* btcf token verify: what the worker would say to a token, said on the command line, for operators and for test suites. */
+/* btcf token verify: what the worker would say to a token, said on the command line, for operators and for test
+ * suites. */
 #include "cmd/token.h"
 
 #include <stdio.h>

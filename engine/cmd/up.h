@@ -56,8 +56,8 @@ bool up_end_child(pid_t *pid, int gentle, int forced, int64_t timeout_ms);
 int up_state_find(struct up *up) BTCF_MUST_CHECK;
 /* Makes the directories and gives them to the account; E_DENIED when what is there belongs to somebody else. */
 int up_state_make(const struct up *up) BTCF_MUST_CHECK;
-/* Becomes the account for good, takes the lock (E_CONFLICT names who holds it), ends what a killed run left behind and
- * writes run/btcf.conf, the settings for other commands on the same state. */
+/* Becomes the account for good, takes the lock (E_CONFLICT names who holds it), ends what a killed run left behind
+ * and writes run/btcf.conf, the settings for other commands on the same state. */
 int up_state_enter(struct up *up) BTCF_MUST_CHECK;
 /* Writes run/btcf.conf anew. */
 int up_state_save(const struct up *up) BTCF_MUST_CHECK;
@@ -82,8 +82,8 @@ void up_data_pause(const struct up *up);
 
 /* up_key.c */
 
-/* Makes the installation's secret and the keys that sign tokens, when there are none. Failing is only said: forecasts need
- * neither. */
+/* Makes the installation's secret and the keys that sign tokens, when there are none. Failing is only said: forecasts
+ * need neither. */
 void up_key_prepare(const struct up *up);
 /* When there is no account yet: makes one with a live and a test key, and prints them, this once. */
 void up_key_offer(const struct up *up, const char *base_url);
@@ -98,8 +98,8 @@ int up_nginx_check_port(const struct up *up) BTCF_MUST_CHECK;
 int up_nginx_start(struct up *up) BTCF_MUST_CHECK;
 void up_nginx_stop(struct up *up);
 
-/* up_watch.c: what goes on until the first forecast is served. Call it every now and then; false: there is nothing more
- * to watch, the addresses have been printed. Never fails: what goes wrong is in the logs and on /v1/status. */
+/* up_watch.c: what goes on until the first forecast is served. Call it every now and then; false: there is nothing
+ * more to watch, the addresses have been printed. Never fails: what goes wrong is in the logs and on /v1/status. */
 bool up_watch_step(const struct up *up);
 
 #endif

@@ -1,8 +1,9 @@
-/* What a fresh installation needs of accounts: the key that signs tokens, and a first account with API keys for whoever has
- * just started it.
+/* What a fresh installation needs of accounts: the key that signs tokens, and a first account with API keys for
+ * whoever has just started it.
  *
- * The keys are made when the first forecast is served, not before: who stops an earlier start has lost nothing. They are written
- * to standard output once and kept nowhere, past stdio, whose buffer every child that is forked later would inherit.
+ * The keys are made when the first forecast is served, not before: who stops an earlier start has lost nothing. They
+ * are written to standard output once and kept nowhere, past stdio, whose buffer every child that is forked later
+ * would inherit.
  */
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@
 #define AWAIT_MS 3000
 #define AWAIT_STEP_MS 100
 
-/* Its keys may do what a customer of the largest plan may; administration is not for keys that stand in a terminal. */
+/* Its keys may do what a customer of the largest plan may; administration is not for keys that stand in a
+ * terminal. */
 #define FIRST_EMAIL "operator@localhost"
 #define FIRST_PLAN "enterprise"
 
@@ -101,8 +103,8 @@ static int make(const struct up *up, const struct actor *actor, void *what)
     return 1;
 }
 
-/* Until the workers know it: whoever copies it from the terminal must not be told that it is none. Shown all the same when they
- * take longer, because it is stored. */
+/* Until the workers know it: whoever copies it from the terminal must not be told that it is none. Shown all the same
+ * when they take longer, because it is stored. */
 static void await_workers(const struct up *up, const char *key)
 {
     const struct settings *settings = up->settings;

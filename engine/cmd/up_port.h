@@ -4,8 +4,8 @@
 
 #include "core/base.h"
 
-/* 0 when it can be bound; E_CONFLICT when it is taken, naming the process where the kernel lets us see it, E_DENIED when
- * ordinary accounts may not have it, E_INPUT when `host` is no address of this machine; each with the remedy. */
+/* 0 when it can be bound; E_CONFLICT when it is taken, naming the process where the kernel lets us see it, E_DENIED
+ * when ordinary accounts may not have it, E_INPUT when `host` is no address of this machine; each with the remedy. */
 int up_port_check(const char *host, int port) BTCF_MUST_CHECK;
 
 /* Somebody accepts connections there. */

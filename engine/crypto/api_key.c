@@ -1,13 +1,13 @@
 /* Three small things: base62, the CRC-32 that typing errors fail, and SHA-256.
  *
- * A key is parsed for every request that carries one, so each part is done the quick way. The CRC takes eight bytes a step
- * ("slicing by 8": Kounavis and Berry, "A systematic approach to building high performance software-based CRC
+ * A key is parsed for every request that carries one, so each part is done the quick way. The CRC takes eight bytes a
+ * step ("slicing by 8": Kounavis and Berry, "A systematic approach to building high performance software-based CRC
  * generators", 2005), since x86 has an instruction for CRC-32C only, and scanners for leaked keys know CRC-32. Its
- * tables are written by the compiler: a CRC is linear, so an entry is the exclusive or of the entries of its bits, and only
- * those eight are given for each table. SHA-256 is OpenSSL's low-level one, for the reasons in jose/hash.c.
+ * tables are written by the compiler: a CRC is linear, so an entry is the exclusive or of the entries of its bits,
+ * and only those eight are given for each table. SHA-256 is OpenSSL's low-level one, for the reasons in jose/hash.c.
  *
- * The characters are not judged one by one: each is looked up, and what is not base62 leaves a bit behind that is seen
- * once, at the end. That is quicker than leaving early, and the time says nothing of where a wrong one was.
+ * The characters are not judged one by one: each is looked up, and what is not base62 leaves a bit behind that is
+ * seen once, at the end. That is quicker than leaving early, and the time says nothing of where a wrong one was.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto/api_key.h"
@@ -21,8 +21,8 @@
 #define BASE 62
 #define NO 0xff
 
-/* 248 is the largest multiple of 62 that a byte can count to. A byte from there on is drawn again: with its remainder the
- * first digits would be likelier than the last. */
+/* 248 is the largest multiple of 62 that a byte can count to. A byte from there on is drawn again: with its remainder
+ * the first digits would be likelier than the last. */
 #define BYTES_BELOW (4 * BASE)
 
 static const char digit_of[BASE + 1] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -41,7 +41,8 @@ static const unsigned char value_of[256] = {
     NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
 };
 
-/* Entry n of table k: the register after byte n and k bytes of zero. The eight words are the entries 1, 2, 4 ... 128. */
+/* Entry n of table k: the register after byte n and k bytes of zero. The eight words are the entries 1, 2, 4 ...
+ * 128. */
 #define BIT(n, bit, word) ((n) >> (bit)&1 ? (word) : 0u)
 #define XOR_OF(n, w0, w1, w2, w3, w4, w5, w6, w7)                                                                    \
     (BIT(n, 0, w0) ^ BIT(n, 1, w1) ^ BIT(n, 2, w2) ^ BIT(n, 3, w3) ^ BIT(n, 4, w4) ^ BIT(n, 5, w5) ^ BIT(n, 6, w6) ^ \

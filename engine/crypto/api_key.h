@@ -1,14 +1,15 @@
-/* API keys as text: what they look like, how typing errors show, how they are made. libcrypto only; linked into nginx,
- * which is why names begin with btcf_.
+/* API keys as text: what they look like, how typing errors show, how they are made. libcrypto only; linked into
+ * nginx, which is why names begin with btcf_.
  *
  *     btcf_live_3kTMd09VhWq2_Zq8h...43 characters...Yw1s4Gh2k
  *     |         |            |                       |
  *     kind      id, 12       secret, 43              checksum, 6
  *
- * Base62 (digits, upper case, lower case: in this order). The id is public and names the key in lists and logs. The secret
- * is 43 random digits: 256 bits. The checksum is the CRC-32 (IEEE 802.3) of everything before it as a number in base62, so
- * that a typing error is refused before anything is looked up, and scanners for leaked secrets find keys without false
- * alarms. What is stored is the SHA-256 of the whole text: with 256 random bits nothing slower is needed.
+ * Base62 (digits, upper case, lower case: in this order). The id is public and names the key in lists and logs. The
+ * secret is 43 random digits: 256 bits. The checksum is the CRC-32 (IEEE 802.3) of everything before it as a number
+ * in base62, so that a typing error is refused before anything is looked up, and scanners for leaked secrets find
+ * keys without false alarms. What is stored is the SHA-256 of the whole text: with 256 random bits nothing slower is
+ * needed.
  */
 #ifndef BTCF_CRYPTO_API_KEY_H
 #define BTCF_CRYPTO_API_KEY_H

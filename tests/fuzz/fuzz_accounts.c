@@ -1,7 +1,7 @@
 /* Any text as what a person types about accounts: an API key, a network, an address, a list.
  *
- * An API key is judged again here, from its description and with zlib's CRC. What a network or an address is spelled like is
- * spelled the same when it is read again, and inet_pton has the same bits before and after.
+ * An API key is judged again here, from its description and with zlib's CRC. What a network or an address is spelled
+ * like is spelled the same when it is read again, and inet_pton has the same bits before and after.
  */
 #include <arpa/inet.h>
 #include <assert.h>

@@ -19,6 +19,7 @@ from conftest import BTCF, as_server_account, bin_dir
 
 SECRET = '5e' * 32
 DAY_MS = 86400 * 1000
+TABLES = ('account', 'api_key', 'audit', 'plan', 'session', 'signing_key', 'usage_row')
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +157,8 @@ def test_a_key_is_printed_once_and_kept_as_its_digest(database):
 def test_a_name_is_short_and_without_controls(database):
     user = add_user(database)
     assert make_key(database, user, '--name', 'ü' * 32)['name'] == 'ü' * 32
-    for name, why in (('x' * 65, 'at most 64 bytes'), ('a\x1b[31m', 'no control'), ('a\x7f', 'no control'), ('a\x9b31m', 'no control')):
+    for name, why in (('x' * 65, 'at most 64 bytes'), ('a\x1b[31m', 'no control'), ('a\x7f', 'no control'),
+                      ('a\x9b31m', 'no control')):
         assert why in refused(database, 'key', 'create', '--user', user['id'], '--name', name, status=2)
 
 
@@ -170,7 +172,8 @@ def test_scopes_are_those_of_the_plan_at_most(database):
     user = add_user(database)
     assert make_key(database, user, '--scopes', 'stream, read,stream')['scopes'] == ['stream', 'read']
     for scopes, why in (('read,history', '"history" is not in the plan free'), ('reed', '"reed" is not in the plan'),
-                        ('account.write', 'account.write is never in a key'), ('admin', 'admin is for accounts of the role admin'),
+                        ('account.write', 'account.write is never in a key'),
+                        ('admin', 'admin is for accounts of the role admin'),
                         (',', 'no scope is left')):
         assert why in refused(database, 'key', 'create', '--user', user['id'], '--scopes', scopes)
 
@@ -201,8 +204,10 @@ def test_the_plan_says_how_old_a_key_may_get(database):
     assert make_key(database, big)['expires_at'] is None
     assert make_key(database, big, '--expires', '2031-05-06T07:08:09Z')['expires_at'] == '2031-05-06T07:08:09Z'
     make_key(database, free, '--expires', '365d')
-    for expires, status, why in (('366d', 2, 'within 365 days'), ('0s', 2, 'expired already'), ('2001-01-01', 2, 'expired already'),
-                                 ('soon', 2, 'neither a time from now'), ('-1d', 2, 'neither a time'), ('9999-01-01', 2, '365 days')):
+    for expires, status, why in (('366d', 2, 'within 365 days'), ('0s', 2, 'expired already'),
+                                 ('2001-01-01', 2, 'expired already'),
+                                 ('soon', 2, 'neither a time from now'), ('-1d', 2, 'neither a time'),
+                                 ('9999-01-01', 2, '365 days')):
         assert why in refused(database, 'key', 'create', '--user', free['id'], '--expires', expires, status=status)
     assert 'after the year 2105' in refused(database, 'key', 'create', '--user', big['id'], '--expires', '9999-01-01', status=2)
 
@@ -220,8 +225,10 @@ def test_networks_are_kept_in_one_spelling(database):
 @pytest.mark.parametrize('networks, why', [
     ('192.0.2.1/24', 'did you mean 192.0.2.0/24?'), ('2001:db8::1/32', 'did you mean 2001:db8::/32?'),
     ('192.0.2.0/33', 'not a number from 0 to 32'), ('::/129', 'from 0 to 128'), ('10.0.0.0/', 'not a number'),
-    ('10.0.0.0/08', 'not a number'), ('10.0.0.0/-1', 'not a number'), ('10.0.0.0/8/8', 'not a number'), ('10.0.0/8', 'is not a network'),
-    ('010.0.0.0/8', 'is not a network'), ('example.org', 'is not a network'), ('::ffff:192.0.2.0/120', 'write it as IPv4'),
+    ('10.0.0.0/08', 'not a number'), ('10.0.0.0/-1', 'not a number'), ('10.0.0.0/8/8', 'not a number'),
+    ('10.0.0/8', 'is not a network'),
+    ('010.0.0.0/8', 'is not a network'), ('example.org', 'is not a network'),
+    ('::ffff:192.0.2.0/120', 'write it as IPv4'),
     (','.join(f'10.0.0.{i}' for i in range(9)), 'more than 8 networks')])
 def test_what_is_no_network_is_refused(shared_database, networks, why):
     if shared_database.one('SELECT count(*) FROM account') == 0:
@@ -383,10 +390,13 @@ def test_there_are_64_plans_at_most(database):
 @pytest.mark.parametrize('arguments, why', [
     (['free', '--rate', '0'], '--rate'), (['free', '--rate', 'fast'], '--rate'), (['free', '--rate', '1e7'], 'rate'),
     (['free', '--burst', '0'], 'burst: 0 is not between'), (['free', '--burst', '1000001'], 'burst'),
-    (['free', '--rate', '0.01', '--burst', '1000000'], 'more than a year'), (['free', '--quota-day', '0'], 'from 1, or none'),
-    (['free', '--quota-month', '-5'], '--quota-month'), (['free', '--streams', 'x'], '--streams'), (['free', '--keys', '100001'], 'keys'),
+    (['free', '--rate', '0.01', '--burst', '1000000'], 'more than a year'),
+    (['free', '--quota-day', '0'], 'from 1, or none'),
+    (['free', '--quota-month', '-5'], '--quota-month'), (['free', '--streams', 'x'], '--streams'),
+    (['free', '--keys', '100001'], 'keys'),
     (['free', '--price-cents', '1.5'], '--price-cents'), (['free', '--scopes', 'read,fly'], 'no scope "fly"'),
-    (['Gold'], 'begins with a letter'), (['1st'], 'begins with a letter'), (['a' * 16], 'at most 15'), ([], 'say which: set NAME')])
+    (['Gold'], 'begins with a letter'), (['1st'], 'begins with a letter'), (['a' * 16], 'at most 15'),
+    ([], 'say which: set NAME')])
 def test_what_a_plan_cannot_be_is_refused(shared_database, arguments, why):
     assert why in refused(shared_database, 'plan', 'set', *arguments, status=2)
 
@@ -430,7 +440,8 @@ def public_key_of(jwk):
 
 
 def verdict(database, token, tmp_path, *arguments):
-    return database.btcf('token', 'verify', '--jwks', write_jwks(database, tmp_path), *arguments, token, check=False).stdout.strip()
+    done = database.btcf('token', 'verify', '--jwks', write_jwks(database, tmp_path), *arguments, token, check=False)
+    return done.stdout.strip()
 
 
 def test_a_token_verifies_under_the_published_key(database, tmp_path):
@@ -483,8 +494,10 @@ def test_lifetime_scopes_and_session_are_bounded(database):
     assert database.one('SELECT token_until_s FROM session') == claims_of(first['token'])['exp']
     for owner, arguments, status, why in (
             (user, ('--lifetime', '86401s'), 2, 'for 1 to 86400 seconds'), (user, ('--lifetime', '0s'), 2, 'for 1 to'),
-            (user, ('--lifetime', '15'), 2, 'is not a time such as'), (user, ('--scopes', 'read,history'), 1, 'not for this account: history'),
-            (user, ('--scopes', 'admin'), 1, 'not for this account: admin'), (user, ('--scopes', ''), 2, 'without a scope'),
+            (user, ('--lifetime', '15'), 2, 'is not a time such as'),
+            (user, ('--scopes', 'read,history'), 1, 'not for this account: history'),
+            (user, ('--scopes', 'admin'), 1, 'not for this account: admin'),
+            (user, ('--scopes', ''), 2, 'without a scope'),
             (user, ('--session', 'x'), 2, '32 hex digits'), (user, ('--session', '0' * 32), 1, 'there is no session'),
             (other, ('--session', first['session']), 1, 'there is no session')):
         assert why in refused(database, 'token', 'issue', '--user', owner['id'], *arguments, status=status)
@@ -522,7 +535,8 @@ def test_rotation_signs_with_the_key_that_was_published_before(database, tmp_pat
         ('active', False), ('next', False), ('retired', True)]
     # A day and the leeway later nothing that it signed is valid any more.
     for age_ms, state in ((86460 * 1000 - 30000, 'retired'), (86460 * 1000 + 30000, 'removed')):
-        database.sql('UPDATE signing_key SET retired_ms = %s WHERE kid = %s', (int(time.time() * 1000) - age_ms, header_of(old)['kid']))
+        database.sql('UPDATE signing_key SET retired_ms = %s WHERE kid = %s',
+                     (int(time.time() * 1000) - age_ms, header_of(old)['kid']))
         database.btcf('token', 'issue', '--user', user['id'])
         assert database.one('SELECT state FROM signing_key WHERE kid = %s', (header_of(old)['kid'],)) == state
 
@@ -619,8 +633,10 @@ def test_no_secret_is_anywhere_but_on_standard_output(database):
         try:
             add_user(database)
             secrets = []
-            for command in (('key', 'create', '--user', 'ann@example.org'), ('key', 'create', '--user', 'ann@example.org', '--test'),
-                            ('token', 'issue', '--user', 'ann@example.org'), ('token', 'issue', '--user', 'ann@example.org', '--ticket')):
+            for command in (('key', 'create', '--user', 'ann@example.org'),
+                            ('key', 'create', '--user', 'ann@example.org', '--test'),
+                            ('token', 'issue', '--user', 'ann@example.org'),
+                            ('token', 'issue', '--user', 'ann@example.org', '--ticket')):
                 done = database.btcf(*command)
                 secrets.append(done.stdout.strip())
                 errors.append(done.stderr)
@@ -632,9 +648,10 @@ def test_no_secret_is_anywhere_but_on_standard_output(database):
             watching.result(10)
     assert any(b'rotate' in line for line in watcher.seen), 'the watcher saw no command'
 
-    dump = subprocess.run(as_server_account([str(bin_dir() / 'pg_dump'), '-h', str(database.server.directory), '-U', 'btcf', name]),
-                          check=True, stdout=subprocess.PIPE, cwd=database.server.directory).stdout
-    log = (database.server.directory / 'log').read_bytes()
+    directory = database.server.directory
+    dump = subprocess.run(as_server_account([str(bin_dir() / 'pg_dump'), '-h', str(directory), '-U', 'btcf', name]),
+                          check=True, stdout=subprocess.PIPE, cwd=directory).stdout
+    log = (directory / 'log').read_bytes()
     assert b'COPY public.api_key' in dump and b'INSERT INTO api_key' in log
     needles = [SECRET]
     for secret in secrets:
@@ -668,8 +685,10 @@ def test_changes_mark_rows_for_the_publisher(database):
     key = make_key(database, user)
     session = told(database, 'token', 'issue', '--user', user['id'])['session']
     for table, command in (('account', ('user', 'suspend', user['id'])), ('account', ('user', 'logout', user['id'])),
-                           ('account', ('user', 'plan', user['id'], 'premium')), ('api_key', ('key', 'revoke', key['id'])),
-                           ('session', ('token', 'revoke', '--session', session)), ('signing_key', ('token', 'rotate-key')),
+                           ('account', ('user', 'plan', user['id'], 'premium')),
+                           ('api_key', ('key', 'revoke', key['id'])),
+                           ('session', ('token', 'revoke', '--session', session)),
+                           ('signing_key', ('token', 'rotate-key')),
                            ('plan', ('plan', 'set', 'premium', '--rate', '3'))):
         before = database.one(f'SELECT max(changed::text::bigint) FROM {table}')
         database.btcf(*command)
@@ -683,14 +702,15 @@ def test_changes_mark_rows_for_the_publisher(database):
 def test_what_people_see_is_a_table(database):
     user = add_user(database)
     key = make_key(database, user, '--name', 'mine')
-    for command, expected in ((('user', 'list'), user['id']), (('key', 'list'), key['id']), (('plan', 'list'), 'premium'),
+    for command, expected in ((('user', 'list'), user['id']), (('key', 'list'), key['id']),
+                              (('plan', 'list'), 'premium'),
                               (('user', 'show', user['id']), 'ann@example.org')):
         text = database.btcf(*command).stdout
         assert expected in text and '{' not in text
     assert BTCF.exists()
 
 
-@pytest.mark.parametrize('table', ['account', 'api_key', 'audit', 'plan', 'session', 'signing_key', 'usage_row'])
+@pytest.mark.parametrize('table', TABLES)
 def test_a_change_that_fails_in_the_middle_is_not_made_at_all(database, table):
     """With one table gone every command ends with an error, or does what it can do without it; never half of it."""
     user = add_user(database, 'ann', '--plan', 'premium')
@@ -699,14 +719,15 @@ def test_a_change_that_fails_in_the_middle_is_not_made_at_all(database, table):
     session = told(database, 'token', 'issue', '--user', user['id'])['session']
     commands = [('user', 'add', 'bob@example.org'), ('user', 'suspend', user['id']), ('user', 'resume', user['id']),
                 ('user', 'logout', user['id']), ('user', 'plan', user['id'], 'free'), ('user', 'list'),
-                ('key', 'create', '--user', user['id']), ('key', 'list'), ('key', 'rotate', keys[0]['id']), ('key', 'revoke', keys[1]['id']), ('plan', 'set', 'free', '--rate', '3'),
+                ('key', 'create', '--user', user['id']), ('key', 'list'), ('key', 'rotate', keys[0]['id']),
+                ('key', 'revoke', keys[1]['id']), ('plan', 'set', 'free', '--rate', '3'),
                 ('plan', 'set', 'new'), ('plan', 'list'), ('token', 'issue', '--user', user['id']),
-                ('token', 'issue', '--user', user['id'], '--session', session), ('token', 'revoke', '--session', session),
+                ('token', 'issue', '--user', user['id'], '--session', session),
+                ('token', 'revoke', '--session', session),
                 ('token', 'rotate-key')]
 
     def world():
-        tables = [one for one in ('account', 'api_key', 'audit', 'plan', 'session', 'signing_key', 'usage_row') if one != table]
-        return [database.sql(f'SELECT t::text FROM {one} t ORDER BY 1') for one in tables]
+        return [database.sql(f'SELECT t::text FROM {one} t ORDER BY 1') for one in TABLES if one != table]
 
     refused_count = 0
     for command in commands:

@@ -1,5 +1,5 @@
-/* Tokens as workers read them: every one is verified by engine/jose, with the key that is published for it. Sessions, rules and
- * a verification by other software are in tests/pg/test_accounts.py.
+/* Tokens as workers read them: every one is verified by engine/jose, with the key that is published for it. Sessions,
+ * rules and a verification by other software are in tests/pg/test_accounts.py.
  *
  * The files are included to reach making keys and signing without a database.
  */
@@ -109,8 +109,8 @@ static void workers_read_what_was_said(void **state)
     assert_null(token.text);
 }
 
-/* r or s begins with a zero byte in one of 128 signatures, and OpenSSL then writes it shorter: of 2,000, sixteen or so. That there
- * are none at all happens once in six million runs. */
+/* r or s begins with a zero byte in one of 128 signatures, and OpenSSL then writes it shorter: of 2,000, sixteen or
+ * so. That there are none at all happens once in six million runs. */
 static void every_signature_has_its_64_bytes_and_is_right(void **state)
 {
     (void)state;

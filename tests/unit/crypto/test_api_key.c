@@ -177,9 +177,9 @@ static void refuses_a_checksum_that_is_right_but_for_an_overflow(void **state)
     assert_false(parses(text, BTCF_API_KEY_LEN));
 }
 
-/* Of 430,000 draws each of 62 digits is expected 6,935 times, with a standard deviation of 83. Seven of them away happens
- * by chance once in thousands of millions of runs; taking the remainder of a plain byte would put the first eight digits
- * seventeen away. */
+/* Of 430,000 draws each of 62 digits is expected 6,935 times, with a standard deviation of 83. Seven of them away
+ * happens by chance once in thousands of millions of runs; taking the remainder of a plain byte would put the first
+ * eight digits seventeen away. */
 static void draws_every_digit_alike(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Sealing: what other software has sealed opens, and nothing does that was touched, moved, or sealed with another key. */
+/* Sealing: what other software has sealed opens, and nothing does that was touched, moved, or sealed with another
+ * key. */
 #include "crypto/seal.h"
 
 #include <setjmp.h>

@@ -163,8 +163,8 @@ static void says_where_it_cannot_be_made(void **state)
     assert_non_null(strstr(err_text(), path));
 }
 
-/* Each child makes the secret and reports the first byte; all must have the same one. Seven further bytes would say no more:
- * that two different secrets begin alike happens once in 256. So eight of them are compared. */
+/* Each child makes the secret and reports the first byte; all must have the same one. Seven further bytes would say
+ * no more: that two different secrets begin alike happens once in 256. So eight of them are compared. */
 static void several_at_once_end_up_with_one(void **state)
 {
     const struct place *place = *state;
