@@ -22,6 +22,7 @@ test_packages='
     clang clang-format libclang-rt-14-dev shellcheck
     libcmocka-dev valgrind gcovr
     python3 python3-pytest python3-psycopg2 python3-numpy python3-scipy python3-pandas python3-cryptography
+    libnginx-mod-http-headers-more-filter
     wrk nghttp2-client prometheus jq faketime postgresql-client-15 procps iproute2 git dpkg-dev'
 
 account=btcf

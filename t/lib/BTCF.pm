@@ -297,7 +297,7 @@ sub module_line {
 # Options: routes (text of the server block; default: include of conf/routes.conf), http (more at http level), main,
 # workers, shm (folder), no_http_conf, log_level, plain_listen (parameters of the plain port), limits (the shipped routes
 # limit guests as they do in earnest; otherwise a test may ask as often as it likes),
-# daemon (then the process is nobody's child, and the test ends it itself).
+# daemon (then the process is nobody's child, and the test ends it itself), edit (a function from the text to another).
 sub config {
     my ($self, %options) = @_;
     my $dir = $self->{dir};
@@ -339,7 +339,8 @@ sub nginx {
     mkdir $self->{dir};
     mkdir "$self->{dir}/tmp";
     push @servers, $self;
-    spew("$self->{dir}/nginx.conf", config($self, %options));
+    my $text = config($self, %options);
+    spew("$self->{dir}/nginx.conf", $options{edit} ? $options{edit}->($text) : $text);
     start($self);
     return $self;
 }

@@ -129,6 +129,16 @@ subtest 'layout' => sub {
         '--style=file:.clang-format', plant('brace.c', "int f(void) {\n    return 0;\n}\n"));
 };
 
+subtest 'constant' => sub {
+    my @module = grep { m{^ngx_btcf_module/.*\.c$} } @c;
+    passes('requests hold configuration through const pointers', 'perl', 'tests/lint/constant.pl', @module);
+
+    my $get = 'ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);';
+    my $planted = sub { plant('module.c', "int f(void)\n{\n    $_[0]conf_t  *lcf;\n\n    lcf = $get\n}\n") };
+    passes('a const pointer passes', 'perl', 'tests/lint/constant.pl', $planted->('const '));
+    catches('one that is not', qr/module\.c:5: lcf is no pointer to const/, 'perl', 'tests/lint/constant.pl', $planted->(''));
+};
+
 subtest 'symbols' => sub {
     my $build = $ENV{BUILD} // 'build';
     my ($status, $libraries) = run('make', '-s', 'print-libraries');
