@@ -26,7 +26,6 @@
 #define LOCK_FILE "publish.lock"
 #define TMP_PREFIX BTCF_PUB_FILE "."
 #define TMP_SUFFIX ".tmp"
-#define PAGE_SIZE UINT64_C(4096)
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define DOC_COUNT_LIMIT (UINT32_C(1) << 16)
 #define EVENT_COUNT_LIMIT (UINT32_C(1) << 20)
@@ -112,30 +111,6 @@ static int remove_leftovers(const char *path)
     return 0;
 }
 
-static uint32_t power_of_two_from(uint32_t n)
-{
-    uint32_t power = 1;
-
-    while (power < n)
-        power *= 2;
-    return power;
-}
-
-/* Appends a section behind those before it and returns where the next one may begin. */
-static uint64_t place(struct btcf_section *section, uint64_t offset, const struct btcf_section_shape *shape,
-                      uint32_t count)
-{
-    uint64_t size = btcf_round_up(shape->prefix_size + (uint64_t)shape->stride * count, BTCF_SECTION_ALIGN);
-
-    *section = (struct btcf_section){.kind = shape->kind,
-                                     .version = BTCF_SECTION_VERSION,
-                                     .offset = offset,
-                                     .size = size,
-                                     .stride = shape->stride,
-                                     .count = count};
-    return btcf_round_up(offset + size, PAGE_SIZE);
-}
-
 enum { DOC, DIST, EVENT, BODY, PUB_SECTION_COUNT };
 
 /* Where everything will lie; the sizes that follow from the options go into the writer. */
@@ -154,7 +129,7 @@ static int make_plan(struct plan *plan, struct writer *writer, const struct writ
         [BODY] = {BTCF_SECTION_BODY, 1, 0},
     };
 
-    writer->slot_count = power_of_two_from(options->doc_count_max * 2);
+    writer->slot_count = btcf_power_of_two_from(options->doc_count_max * 2);
     writer->doc_count_max = options->doc_count_max;
     writer->dist_count_max = options->dist_count_max;
     writer->event_count = options->event_count;
@@ -167,12 +142,12 @@ static int make_plan(struct plan *plan, struct writer *writer, const struct writ
         return err_set(E_LIMIT, "%u documents of %u bytes need more than the 4 GiB that offsets reach",
                        options->doc_count_max, options->doc_bytes_max);
 
-    uint64_t end = btcf_round_up(sizeof(struct btcf_header), PAGE_SIZE);
+    uint64_t end = btcf_round_up(sizeof(struct btcf_header), BTCF_PAGE_SIZE);
 
-    end = place(&plan->sections[DOC], end, &shapes[DOC], writer->slot_count);
-    end = place(&plan->sections[DIST], end, &shapes[DIST], writer->dist_count_max);
-    end = place(&plan->sections[EVENT], end, &shapes[EVENT], writer->event_count);
-    end = place(&plan->sections[BODY], end, &shapes[BODY], (uint32_t)bodies_size);
+    end = btcf_section_place(&plan->sections[DOC], end, &shapes[DOC], writer->slot_count);
+    end = btcf_section_place(&plan->sections[DIST], end, &shapes[DIST], writer->dist_count_max);
+    end = btcf_section_place(&plan->sections[EVENT], end, &shapes[EVENT], writer->event_count);
+    end = btcf_section_place(&plan->sections[BODY], end, &shapes[BODY], (uint32_t)bodies_size);
 
     struct gate_section gate[GATE_SECTION_COUNT];
     int gate_count = writer_gate_layout(&options->auth, gate);
@@ -180,7 +155,7 @@ static int make_plan(struct plan *plan, struct writer *writer, const struct writ
     if (gate_count < 0)
         return -1;
     for (int i = 0; i < gate_count; i++)
-        end = place(&plan->sections[PUB_SECTION_COUNT + i], end, &gate[i].shape, gate[i].count);
+        end = btcf_section_place(&plan->sections[PUB_SECTION_COUNT + i], end, &gate[i].shape, gate[i].count);
     plan->section_count = PUB_SECTION_COUNT + (uint32_t)gate_count;
     plan->file_size = end;
     return 0;
