@@ -12,6 +12,7 @@ my $user = $seg->account(7);
 my $key = $seg->key(account => 7, scopes => ['read']);
 my $test_key = $seg->key(account => 7, test => 1);
 $seg->live;
+my $upstream = nginx(routes => 'location / { add_header WWW-Authenticate "Teapot realm=x" always; return 401; }');
 my $doc = 'rewrite ^ /v1/forecasts/1d break; btcf_document;';
 my $t = nginx(server => qq(
     location = /optional { btcf_auth optional; rewrite ^ /strict last; }
@@ -30,12 +31,11 @@ my $t = nginx(server => qq(
     location = /guarded { $doc btcf_auth required; error_page 401 /guarded/page; }
     location = /guarded/page { btcf_auth required; $doc }
     location = /upstream { btcf_auth required; error_page 401 = /challenger; $doc }
-    location = /challenger { btcf_auth off; proxy_pass http://127.0.0.1:PLAIN/teapot; proxy_intercept_errors on; }
-    location = /teapot { btcf_auth off; add_header WWW-Authenticate "Teapot realm=x" always; return 401; }
+    location = /challenger { btcf_auth off; proxy_pass http://127.0.0.1:$upstream->{plain}; }
     location = /added { $doc btcf_auth required; add_header X-Extra yes always; }
     location = /early { btcf_auth optional; set \$was "\$btcf_auth \$btcf_user"; rewrite ^ /late last; }
     location = /late { btcf_auth required; add_header X-Was "\$was" always; add_header X-Is "\$btcf_auth" always; $doc }
-) =~ s/PLAIN/\$server_port/r);
+));
 
 # the second policy judges for itself
 for my $path ('/optional', '/off', '/off/named', '/off/try') {
