@@ -124,13 +124,13 @@ $(FUZZ_BIN): LDFLAGS += -fsanitize=fuzzer
 module: $(if $(wildcard config),$(MODULE))
 
 # nginx's own configure, out of tree, with the flags that the packaged nginx was built with: that is what makes a module
-# loadable. Its source folder stays as it is.
+# loadable. Its source folder stays as it is. -Bsymbolic-functions: the module's files call each other directly.
 NGINX_OBJ := $(abspath $(BUILD))/nginx
 $(NGINX_OBJ)/Makefile: config
 	@mkdir -p $(@D)
 	$(call quiet,GEN,$@)cd $(NGINX_SRC) && bash -c '. ./conf_flags && ./configure --with-cc=$(CC) \
 	  --with-cc-opt="-g -O2 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2" \
-	  --with-ld-opt="-Wl,-z,relro -Wl,-z,now -fPIC" "$${NGX_CONF_FLAGS[@]}" \
+	  --with-ld-opt="-Wl,-z,relro -Wl,-z,now -Wl,-Bsymbolic-functions -fPIC" "$${NGX_CONF_FLAGS[@]}" \
 	  --add-dynamic-module=$(CURDIR) --builddir=$(NGINX_OBJ)' > $(NGINX_OBJ)/configure.log 2>&1 || \
 	  { cat $(NGINX_OBJ)/configure.log; rm -f $@; exit 1; }
 	@touch $@

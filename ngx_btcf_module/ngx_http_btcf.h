@@ -310,7 +310,6 @@ typedef struct {
     const ngx_http_btcf_problem_t  *problem;
     ngx_str_t                       detail;
     ngx_str_t                       page;       /* rendered problem */
-    ngx_http_btcf_doc_t            *docs[NGX_HTTP_BTCF_DOCS_MAX];
     ngx_uint_t                      ndocs;
     ngx_uint_t                      route;
     uint64_t                        generation;
@@ -332,8 +331,6 @@ typedef struct {
     int64_t                         quota_until_s;
     ngx_uint_t                      units;      /* what a 200 costs */
     time_t                          retry_after; /* of the problem; 0: usual */
-    u_char                          id[NGX_HTTP_BTCF_ID_LEN];
-    u_char                          trace[NGX_HTTP_BTCF_TRACE_LEN];
 
     unsigned                        traced:1;   /* the client sent a trace */
     unsigned                        identified:1;
@@ -350,6 +347,11 @@ typedef struct {
     unsigned                        waiting:1;  /* for a slow answer */
     unsigned                        preflight:1; /* answered by _cors */
     unsigned                        read:1;     /* a variable of _variable */
+
+    /* from here on nothing is zeroed when the context is made */
+    ngx_http_btcf_doc_t            *docs[NGX_HTTP_BTCF_DOCS_MAX]; /* ndocs */
+    u_char                          id[NGX_HTTP_BTCF_ID_LEN];
+    u_char                          trace[NGX_HTTP_BTCF_TRACE_LEN];
 } ngx_http_btcf_ctx_t;
 
 

@@ -80,7 +80,7 @@ ngx_http_btcf_get_ctx(ngx_http_request_t *r)
     }
 
     ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_btcf_ctx_t));
+    ngx_memzero(ctx, offsetof(ngx_http_btcf_ctx_t, docs));
 
     ctx->route = NGX_HTTP_BTCF_ROUTE_UNSET;
 
