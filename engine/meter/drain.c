@@ -102,7 +102,7 @@ int meter_drain(struct meter *meter, struct db *db)
             return -1;
         more |= result;
     }
-    if (quota_check_blocked(db, clock_wall_ms() / MS_PER_S) < 0 || purge(meter, db) < 0)
+    if (quota_check_blocked(db, clock_wall_ms() / MS_PER_S) < 0 || (more == 0 && purge(meter, db) < 0))
         return -1;
     metric_set(METRIC_usage_rows_waiting, meter_waiting(meter));
     return more;
@@ -331,7 +331,7 @@ static int retire(struct meter *meter, struct db *db, struct edge_file *file)
     return 0;
 }
 
-/* Once in the life of a process; files of ours have been touched by then. */
+/* Once in the life of a process, when every file of ours has been swept, and so touched. */
 static int purge(struct meter *meter, struct db *db)
 {
     if (meter->has_purged)

@@ -95,19 +95,21 @@ static void look_at_current(struct edge_files *files)
         log_info("meter.edge_replaced", "%s is drained until its last worker has ended", current->name);
     }
     enum btcf_attach why = btcf_edge_open_readonly(&edge, files->dir);
-    if (why == BTCF_ATTACH_OK && (current = adopt(files, &edge, BTCF_EDGE_FILE)) != NULL)
+    if (why == BTCF_ATTACH_OK && (current = adopt(files, &edge, BTCF_EDGE_FILE)) != NULL) {
         current->is_current = true;
-    else if (why != BTCF_ATTACH_OK && why != BTCF_ATTACH_NO_FILE && (int)why != files->refused)
+        snprintf(current->name, sizeof(current->name), BTCF_EDGE_FILE); /* it may be back after an absence */
+    } else if (why != BTCF_ATTACH_OK && why != BTCF_ATTACH_NO_FILE && (int)why != files->refused) {
         log_warn("meter.edge_refused", "%s: %s", BTCF_EDGE_FILE, btcf_attach_text(why));
+    }
     files->refused = (int)why;
 }
 
-static bool is_held(const struct edge_files *files, const char *instance)
+static struct edge_file *find_instance(const struct edge_files *files, const char *instance)
 {
     for (size_t i = 0; i < files->count; i++)
         if (strcmp(files->file[i]->instance, instance) == 0)
-            return true;
-    return false;
+            return files->file[i];
+    return NULL;
 }
 
 static void look_at_old(struct edge_files *files)
@@ -120,7 +122,8 @@ static void look_at_old(struct edge_files *files)
         struct btcf_edge edge = {0};
 
         if (strncmp(entry->d_name, BTCF_EDGE_OLD_PREFIX, strlen(BTCF_EDGE_OLD_PREFIX)) != 0 ||
-            strlen(entry->d_name) >= EDGE_NAME_SIZE || is_held(files, entry->d_name + strlen(BTCF_EDGE_OLD_PREFIX)))
+            strlen(entry->d_name) >= EDGE_NAME_SIZE ||
+            find_instance(files, entry->d_name + strlen(BTCF_EDGE_OLD_PREFIX)) != NULL)
             continue;
         if (btcf_edge_open_old(&edge, files->dir, entry->d_name) == BTCF_ATTACH_OK)
             adopt(files, &edge, entry->d_name);
@@ -143,7 +146,8 @@ static void format_instance(const uint8_t instance[16], char text[EDGE_INSTANCE_
         snprintf(text + 2 * i, 3, "%02x", instance[i]);
 }
 
-/* Takes the mapping over, or closes it: NULL when the file is held already, holds no usage, or there is no room. */
+/* Takes the mapping over. The file that has this instance already, when there is one: then the mapping is closed. NULL, and
+ * closed, when it holds no usage or there is no room. */
 static struct edge_file *adopt(struct edge_files *files, const struct btcf_edge *edge, const char *name)
 {
     struct edge_file *file = calloc(1, sizeof(*file));
@@ -153,13 +157,16 @@ static struct edge_file *adopt(struct edge_files *files, const struct btcf_edge 
     file->edge = *edge;
     snprintf(file->name, sizeof(file->name), "%s", name);
     format_instance(edge->header->instance, file->instance);
-    if (edge->usage != NULL && files->count < EDGE_FILES_MAX && !is_held(files, file->instance)) {
+    struct edge_file *held = find_instance(files, file->instance);
+    if (held != NULL && held->edge.inode != edge->inode)
+        edge_files_forget(files, &held); /* somebody has put a copy in its place: the cursors are the same */
+    if (held == NULL && edge->usage != NULL && files->count < EDGE_FILES_MAX) {
         file->rows = map_cursors(edge->usage_count);
         file->pool = map_cursors(edge->pool_count);
     }
     if (file->rows == NULL || file->pool == NULL) {
         file_free(&file);
-        return NULL;
+        return held;
     }
     files->file[files->count++] = file;
     log_info("meter.edge_found", "%s, instance %s, %u rows and %u principals", name, file->instance,
@@ -183,12 +190,17 @@ static void file_free(struct edge_file **file)
 bool edge_files_unlink(const struct edge_files *files, const struct edge_file *file)
 {
     char path[PATH_SIZE];
+    struct stat st;
 
     if (!path_of(files, file->name, path))
         return false;
-    if (unlink(path) == 0 || errno == ENOENT)
+    if (unlink(path) < 0 && errno != ENOENT) {
+        log_warn("meter.edge_stays", "%s: %s", path, strerror(errno));
+        return false;
+    }
+    if (fstat(file->edge.lock_fd, &st) == 0 && st.st_nlink == 0)
         return true;
-    log_warn("meter.edge_stays", "%s: %s", path, strerror(errno));
+    log_warn("meter.edge_stays", "%s has another name by which it may be found again", path);
     return false;
 }
 

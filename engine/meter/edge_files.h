@@ -60,8 +60,8 @@ void edge_files_release(struct edge_files *files);
  * logged and left alone. */
 void edge_files_look(struct edge_files *files);
 
-/* Removes the name of a file that has been drained for good. False, and logged, when the system refuses. Only after this
- * may the instance's rows be removed from the database: a file whose cursors are gone would be counted again. */
+/* Removes the name of a file that has been drained for good. False, and logged, when the system refuses, or when the file
+ * has a name left. Only after true may the instance's rows be removed from the database: a file whose cursors are gone would be counted again. */
 bool edge_files_unlink(const struct edge_files *files, const struct edge_file *file) BTCF_MUST_CHECK;
 /* Closes a file and takes it out of the set; *file is nulled. */
 void edge_files_forget(struct edge_files *files, struct edge_file **file);

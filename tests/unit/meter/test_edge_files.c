@@ -168,6 +168,61 @@ static void a_file_whose_name_is_gone_is_still_drained(void **state)
     assert_true(edge_files_unlink(&files, files.file[0]));
 }
 
+static void a_file_that_was_away_for_a_while_is_the_current_one_again(void **state)
+{
+    struct btcf_edge edge = open_edge(ROWS);
+    char path[PATH_MAX];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/elsewhere", fixture.dir);
+    edge_files_look(&files);
+    assert_int_equal(rename(fixture.edge, path), 0);
+    edge_files_look(&files);
+    assert_int_equal(files.count, 1);
+    assert_false(files.file[0]->is_current);
+    assert_int_equal(rename(path, fixture.edge), 0);
+    edge_files_look(&files);
+    assert_int_equal(files.count, 1);
+    assert_true(files.file[0]->is_current);
+    btcf_edge_close(&edge);
+}
+
+static void a_copy_takes_the_place_of_its_original(void **state)
+{
+    struct btcf_edge edge = open_edge(ROWS);
+    char command[2 * PATH_MAX];
+    struct stat st;
+
+    (void)state;
+    edge_files_look(&files);
+    snprintf(command, sizeof(command), "cd %s && cp -p edge.v1 copy && mv copy edge.v1", fixture.dir);
+    assert_int_equal(system(command), 0);
+    edge_files_look(&files);
+    assert_int_equal(files.count, 1);
+    assert_true(files.file[0]->is_current);
+    assert_false(files.file[0]->is_loaded);
+    assert_int_equal(stat(fixture.edge, &st), 0);
+    assert_int_equal(files.file[0]->edge.inode, st.st_ino);
+    btcf_edge_close(&edge);
+}
+
+/* Whoever forgot its cursors would count it again when it comes back. */
+static void a_file_that_still_has_a_name_is_not_given_up(void **state)
+{
+    struct btcf_edge edge = open_edge(ROWS);
+    char path[PATH_MAX];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/elsewhere", fixture.dir);
+    edge_files_look(&files);
+    assert_int_equal(rename(fixture.edge, path), 0);
+    edge_files_look(&files);
+    assert_false(edge_files_unlink(&files, files.file[0]));
+    assert_int_equal(unlink(path), 0);
+    assert_true(edge_files_unlink(&files, files.file[0]));
+    btcf_edge_close(&edge);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +232,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(old_files_are_found_by_who_comes_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_current_file_with_two_names_is_one_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_is_none_is_left_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_was_away_for_a_while_is_the_current_one_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_copy_takes_the_place_of_its_original, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_still_has_a_name_is_not_given_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_whose_name_is_gone_is_still_drained, set_up, tear_down),
     };
 
