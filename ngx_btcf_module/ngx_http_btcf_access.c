@@ -90,7 +90,8 @@ ngx_http_btcf_check(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
 
     if (ngx_http_btcf_limit_address(r, ctx) != NGX_OK) {
-        /* nor is the credential looked at for a variable later on */
+        /* nor is the credential looked at later, for a variable or a page */
+        ngx_memzero(&ctx->principal, sizeof(ngx_http_btcf_principal_t));
         ctx->principal_policy = &lcf->policy;
 
         return ngx_http_btcf_problem_status(ctx);

@@ -128,6 +128,13 @@ ngx_http_btcf_policy(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 
     if (lcf->policy.auth != NGX_HTTP_BTCF_AUTH_OFF) {
 
+        /* nobody was asked, because the address is over its limit */
+
+        if (principal->outcome == BTCF_AUTH_OFF) {
+            return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_ADDRESS_LIMITED,
+                                         NULL);
+        }
+
         if (principal->outcome >= BTCF_AUTH_MISSING) {
             return ngx_http_btcf_problem(r,
                                      ngx_http_btcf_refusal(principal->outcome),

@@ -11,6 +11,7 @@ $seg->plans;
 my $user = $seg->account(7);
 my $key = $seg->key(account => 7, scopes => ['read']);
 my $test_key = $seg->key(account => 7, test => 1);
+$seg->doc('/flood/page', fresh => '{}');
 $seg->live;
 my $upstream = nginx(routes => 'location / { add_header WWW-Authenticate "Teapot realm=x" always; return 401; }');
 my $doc = 'rewrite ^ /v1/forecasts/1d break; btcf_document;';
@@ -32,6 +33,8 @@ my $t = nginx(server => qq(
     location = /guarded/page { btcf_auth required; $doc }
     location = /upstream { btcf_auth required; error_page 401 = /challenger; $doc }
     location = /challenger { btcf_auth off; proxy_pass http://127.0.0.1:$upstream->{plain}; }
+    location = /intercepted { btcf_auth required; proxy_pass http://127.0.0.1:$upstream->{plain}; proxy_intercept_errors on; error_page 401 /page; }
+    location /flood/ { btcf_auth required; btcf_limit_failures rate=1r/h burst=1; error_page 429 /flood/page; btcf_document; }
     location = /added { $doc btcf_auth required; add_header X-Extra yes always; }
     location = /early { btcf_auth optional; set \$was "\$btcf_auth \$btcf_user"; rewrite ^ /late last; }
     location = /late { btcf_auth required; add_header X-Was "\$was" always; add_header X-Is "\$btcf_auth" always; $doc }
@@ -64,6 +67,10 @@ is_deeply($res->{all}{'www-authenticate'}, ['Bearer realm="btcf"'], '... with on
 $res = get($t, '/upstream', 'X-Request-Id' => 'r4');
 is($res->{status}, 401, 'an error page of an upstream that has a challenge of its own');
 is_deeply($res->{all}{'www-authenticate'}, ['Teapot realm=x'], '... keeps that one');
+$res = get($t, '/intercepted', 'X-API-Key' => $key);
+is($res->{status}, 401, 'an upstream\'s own 401, intercepted');
+is_deeply($res->{all}{'www-authenticate'}, ['Teapot realm=x'], '... keeps its challenge');
+is_deeply(get($t, '/intercepted')->{all}{'www-authenticate'}, ['Bearer realm="btcf"'], '... and ours is alone when it is ours');
 $res = get($t, '/added');
 is_deeply($res->{all}{$_}, [$res->{headers}{$_}], "one $_ on a 401 with add_header")
     for qw(www-authenticate x-extra x-request-id cache-control content-type);
@@ -98,5 +105,17 @@ my @second = read_responses($two, 'GET', 'GET');
 is($second[0]{status}, 200, '... one with a key');
 is($second[1]{status}, 401, '... and the next on its connection, without');
 is((read_responses($one, 'GET'))[0]{status}, 404, '... then the one that waited: of a sandbox that is empty');
+
+# an address that has failed too often is not let in by the page of its refusal, and its credential not looked at
+my @bad = ('X-API-Key' => BTCF::Segment::make_key(0));
+is(get($t, '/flood/page', @bad)->{status}, 401, 'a bad key');
+$res = get($t, '/flood/page', @bad, 'X-Request-Id' => 'flood');
+is($res->{status}, 429, '... is too many here, also for the page');
+is(json($res->{body})->{code}, 'address-limited', '... which is no way in');
+is_deeply($res->{all}{'retry-after'}, [$res->{headers}{'retry-after'}], '... with one Retry-After');
+$res = get($t, '/flood/page', 'X-API-Key' => $key);
+is($res->{status}, 429, '... nor is a good key looked at then');
+wait_for { %log = map { $_->{request_id} => $_ } access_log($t); exists $log{flood} };
+is($log{flood}{auth}, 'off', '... which the log says');
 
 finish();
