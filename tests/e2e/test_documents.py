@@ -55,7 +55,10 @@ def test_shipped_configuration_is_accepted_as_it_is_and_with_every_line_in_force
     secret.write_text('host=/nowhere\n')
     text = re.sub(r'^#(\w+ = )', r'\1', read('conf/btcf.conf'), flags=re.M)
     everything = tmp_path / 'btcf.conf'
-    everything.write_text(text.replace('/etc/btcf/database_url', str(secret)))
+    key = tmp_path / 'secret_key'
+    key.write_text('0123456789abcdef' * 4 + '\n')
+    key.chmod(0o600)
+    everything.write_text(text.replace('/etc/btcf/database_url', str(secret)).replace('/etc/btcf/secret_key', str(key)))
     assert config_check(everything).returncode == 0, config_check(everything).stderr
 
 
