@@ -105,7 +105,7 @@ ngx_http_btcf_check(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
     rc = ngx_http_btcf_policy(r, ctx);
 
     if (rc != NGX_OK
-        && !ngx_http_btcf_is_known(principal)
+        && principal->outcome >= BTCF_AUTH_MISSING
         && principal->outcome != BTCF_AUTH_SCOPE)
     {
         /* that the tables are not there is no fault of the client */

@@ -113,6 +113,12 @@ for my $i (1 .. 3) {
     asks('/require', $reader, 403, 'denied');
 }
 
+# a guest who may not is a guest, not a bad credential: whoever shares his address is not kept out for it
+my $shared = nginx(http => 'btcf_limit_failures rate=1r/h burst=2; btcf_limit_address rate=1r/h burst=6;',
+    routes => "btcf_auth optional; location = /x { $doc btcf_require \$http_x_ok; }");
+is_deeply([map { get($shared, '/x')->{status} } 1 .. 7], [(403) x 6, 429], 'guests who are denied are charged as guests');
+is(get($shared, '/x', 'X-API-Key' => $admin, 'X-Ok' => 1)->{status}, 200, '... and harm nobody else at their address');
+
 my $many = join ' ', map { "scope$_" } 1 .. 49;
 for my $case (
     ['btcf_auth maybe', qr/invalid value "maybe"/],
