@@ -53,6 +53,9 @@ static const ngx_http_btcf_problem_e  ngx_http_btcf_refusals[] = {
 
 static const ngx_str_t  ngx_http_btcf_free_plan = ngx_string("free");
 
+/* worker-global: where the plan of those without an account was found last */
+static uint32_t  ngx_http_btcf_default_number;
+
 
 void
 ngx_http_btcf_policy_create(ngx_http_btcf_policy_conf_t *conf)
@@ -224,6 +227,7 @@ ngx_http_btcf_default_plan(ngx_http_request_t *r,
     const struct btcf_auth *auth, struct btcf_plan *plan)
 {
     ngx_str_t                        name;
+    enum btcf_read                   rc;
     const ngx_http_btcf_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
@@ -235,7 +239,23 @@ ngx_http_btcf_default_plan(ngx_http_request_t *r,
         return BTCF_READ_BUSY;
     }
 
-    return btcf_auth_plan_find(auth, (char *) name.data, name.len, plan);
+    /* most likely where it was found before; nobody goes by that alone */
+
+    if (btcf_auth_plan(auth, ngx_http_btcf_default_number, plan)
+        == BTCF_READ_OK
+        && name.len == ngx_strlen(plan->name)
+        && ngx_strncmp(name.data, plan->name, name.len) == 0)
+    {
+        return BTCF_READ_OK;
+    }
+
+    rc = btcf_auth_plan_find(auth, (char *) name.data, name.len, plan);
+
+    if (rc == BTCF_READ_OK) {
+        ngx_http_btcf_default_number = plan->number;
+    }
+
+    return rc;
 }
 
 
