@@ -41,7 +41,7 @@ sub status_of {
     return SSE->open($t, $path, @headers)->{status};
 }
 
-sub refused { my ($name, $path, $status, @headers) = @_; is(status_of($path, @headers), $status || 401, $name) }
+sub refused { my ($name, $path, $status, @headers) = @_; is(get($t, $path, @headers)->{status}, $status || 401, $name) }
 
 my $s = SSE->open($t, '/v1/stream?ticket=' . ticket());
 is($s->{status}, 200, 'a ticket opens a stream');
