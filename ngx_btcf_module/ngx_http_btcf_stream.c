@@ -63,7 +63,7 @@ static void ngx_http_btcf_stream_notice(ngx_http_btcf_streams_t *streams);
 static void ngx_http_btcf_stream_review(ngx_http_btcf_streams_t *streams);
 static void ngx_http_btcf_stream_leave(ngx_http_btcf_streams_t *streams);
 static void ngx_http_btcf_stream_turn(ngx_event_t *ev);
-static void ngx_http_btcf_stream_timer(ngx_event_t *ev);
+static void ngx_http_btcf_stream_read(ngx_http_request_t *r);
 static ngx_msec_t ngx_http_btcf_stream_jitter(ngx_msec_t time);
 
 
@@ -158,11 +158,7 @@ ngx_http_btcf_stream_begin(ngx_http_btcf_stream_t *stream,
     stream->deadline = ngx_current_msec
                        + ngx_http_btcf_stream_jitter(lcf->stream.lifetime);
 
-    stream->timer.handler = ngx_http_btcf_stream_timer;
-    stream->timer.data = r->connection;
-    stream->timer.log = r->connection->log;
-
-    r->read_event_handler = ngx_http_test_reading;
+    r->read_event_handler = ngx_http_btcf_stream_read;
     r->write_event_handler = ngx_http_btcf_stream_write;
 
     ngx_queue_insert_tail(&streams->all, &stream->all);
@@ -171,7 +167,7 @@ ngx_http_btcf_stream_begin(ngx_http_btcf_stream_t *stream,
     streams->open++;
     btcf_count(&streams->metrics->streams_opened, 1);
 
-    ngx_add_timer(&stream->timer,
+    ngx_add_timer(r->connection->read,
                   streams->leaving
                   ? ngx_http_btcf_stream_random(NGX_HTTP_BTCF_GOODBYE)
                   : ngx_http_btcf_stream_jitter(lcf->stream.heartbeat));
@@ -189,6 +185,7 @@ ngx_http_btcf_stream_begin(ngx_http_btcf_stream_t *stream,
 void
 ngx_http_btcf_stream_end(ngx_http_btcf_stream_t *stream)
 {
+    ngx_event_t              *rev;
     ngx_http_btcf_streams_t  *streams;
 
     streams = &ngx_http_btcf_streams;
@@ -204,8 +201,10 @@ ngx_http_btcf_stream_end(ngx_http_btcf_stream_t *stream)
     ngx_queue_remove(&stream->all);
     ngx_queue_remove(&stream->queue);
 
-    if (stream->timer.timer_set) {
-        ngx_del_timer(&stream->timer);
+    rev = stream->request->connection->read;
+
+    if (rev->timer_set) {
+        ngx_del_timer(rev);
     }
 
     streams->open--;
@@ -280,10 +279,6 @@ ngx_http_btcf_stream_review(ngx_http_btcf_streams_t *streams)
 
         c = stream->request->connection;
 
-        if (!stream->request->discard_body) {
-            stream->request->read_event_handler = ngx_http_test_reading;
-        }
-
         if ((ngx_msec_int_t) (stream->deadline - ngx_current_msec) <= 0) {
             ngx_str_set(&reason, "lifetime");
             ngx_http_btcf_stream_finish(stream, "reconnect", &reason);
@@ -311,7 +306,7 @@ ngx_http_btcf_stream_leave(ngx_http_btcf_streams_t *streams)
     {
         stream = ngx_queue_data(q, ngx_http_btcf_stream_t, all);
 
-        ngx_add_timer(&stream->timer,
+        ngx_add_timer(stream->request->connection->read,
                       ngx_http_btcf_stream_random(NGX_HTTP_BTCF_GOODBYE));
     }
 }
@@ -361,38 +356,45 @@ ngx_http_btcf_stream_turn(ngx_event_t *ev)
 }
 
 
-/* Heartbeat; or, when the worker leaves, the time to say goodbye. */
+/*
+ * The timer of the connection's read event, which nothing else needs while a
+ * stream is open: a heartbeat, or, when the worker leaves, the time to say
+ * goodbye. Anything else is the client, which has nothing more to say but
+ * that it has gone.
+ */
 
 static void
-ngx_http_btcf_stream_timer(ngx_event_t *ev)
+ngx_http_btcf_stream_read(ngx_http_request_t *r)
 {
     ngx_str_t                        reason;
-    ngx_connection_t                *c;
-    ngx_http_request_t              *r;
+    ngx_event_t                     *rev;
     ngx_http_btcf_stream_t          *stream;
     const ngx_http_btcf_loc_conf_t  *lcf;
 
-    c = ev->data;
-    r = c->data;
-    stream = ngx_http_btcf_find_ctx(r)->stream;
+    rev = r->connection->read;
 
-    ngx_http_set_log_request(c->log, r);
+    if (!rev->timedout) {
+        ngx_http_test_reading(r);
+        return;
+    }
+
+    rev->timedout = 0;
+
+    stream = ngx_http_btcf_find_ctx(r)->stream;
 
     if (ngx_http_btcf_streams.leaving) {
         ngx_str_set(&reason, "reload");
         ngx_http_btcf_stream_finish(stream, "reconnect", &reason);
-        ngx_http_run_posted_requests(c);
         return;
     }
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
 
-    ngx_add_timer(ev, ngx_http_btcf_stream_jitter(lcf->stream.heartbeat));
+    ngx_add_timer(rev, ngx_http_btcf_stream_jitter(lcf->stream.heartbeat));
 
     stream->beat = 1;
 
     ngx_http_btcf_stream_serve(stream);
-    ngx_http_run_posted_requests(c);
 }
 
 

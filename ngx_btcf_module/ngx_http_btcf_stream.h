@@ -54,7 +54,6 @@ struct ngx_http_btcf_stream_s {
     ngx_queue_t                 queue;          /* those to be served, idle */
     ngx_http_request_t         *request;
     ngx_http_btcf_batch_t      *batch;          /* once it had to wait */
-    ngx_event_t                 timer;          /* heartbeat, or goodbye */
 
     uint64_t                    next;           /* id to be sent next */
     uint64_t                    fresh;          /* up to it: newest of a kind */

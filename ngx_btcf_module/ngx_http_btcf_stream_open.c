@@ -51,6 +51,7 @@ ngx_int_t
 ngx_http_btcf_stream_handler(ngx_http_request_t *r)
 {
     ngx_int_t                       rc;
+    ngx_uint_t                      has_body;
     ngx_http_btcf_ctx_t            *ctx;
     ngx_http_btcf_stream_t         *stream;
     ngx_http_btcf_stream_ask_t      ask;
@@ -61,14 +62,26 @@ ngx_http_btcf_stream_handler(ngx_http_request_t *r)
         return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_SUBREQUEST, NULL);
     }
 
+    has_body = r->headers_in.content_length_n > 0 || r->headers_in.chunked;
+
     rc = ngx_http_btcf_begin(r, &ctx);
     if (rc != NGX_OK) {
         return rc;
     }
 
+    if (has_body) {
+        /* nobody would be there to read the rest of it */
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
     rc = ngx_http_btcf_stream_parse(r, &ask);
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (ctx->principal.test) {
+        /* nothing ever happens in the sandbox */
+        return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_SANDBOX_ABSENT, NULL);
     }
 
     ngx_http_btcf_segment_state(&state);

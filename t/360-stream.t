@@ -70,6 +70,7 @@ for my $method (qw(POST PUT DELETE OPTIONS)) {
     $res = request($t, $method, '/v1/stream');
     is("$res->{status} $res->{headers}{allow}", '405 GET, HEAD', "$method: 405");
 }
+is(request($t, 'GET', '/v1/stream', body => 'x=1')->{status}, 400, 'a stream takes no body');
 $s = SSE->open($t, '/v1/stream?events=status', version => '1.0');
 ok(!$s->{chunked}, 'HTTP/1.0: no chunks');
 is(SSE::names($s->next), 'status:9', '... but the events');

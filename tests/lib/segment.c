@@ -11,7 +11,8 @@
  *                                                         versions whose body is one number over and over
  *     {"do":"event","type":"price","data":"{...}"}
  *                                                         also "subject": seconds, "count":1000, "every_us":100000;
- *                                                         no "data": {"n":N,"t_us":T} by number and monotonic time
+ *                                                         no "data": {"n":N,"t_us":T} by number and monotonic time,
+ *                                                         and as many more characters as "pad" says
  *     {"do":"plan","number":1,"name":"free","rate":2,"burst":60,"scopes":["read"]}
  *                                                         also "streams", "quota_day", "quota_month"; rate 0: no limit
  *     {"do":"account","number":1,"id":"<32 hex digits>","row":1,"plan":1}
@@ -354,11 +355,13 @@ static int do_event(const json_t *command)
     static int64_t number;
     int64_t count = number_of(command, "count", 1), every_us = number_of(command, "every_us", 0), begin_ms;
     const char *given = text_of(command, "data");
-    char made[64];
-    int type;
+    int pad = (int)number_of(command, "pad", 0), type;
+    char made[BTCF_EVENT_DATA_MAX];
 
     if (word_of(command, "type", event_types, &type) < 0)
         return -1;
+    if (pad < 0 || pad > BTCF_EVENT_DATA_MAX / 2)
+        return err_set(E_INPUT, "pad is too large");
     begin_ms = clock_mono_ms();
     for (int64_t i = 0; i < count; i++) {
         int64_t wait_ms = begin_ms + i * every_us / 1000 - clock_mono_ms();
@@ -367,8 +370,8 @@ static int do_event(const json_t *command)
             (void)clock_sleep_ms(wait_ms);
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
-        (void)snprintf(made, sizeof(made), "{\"n\":%lld,\"t_us\":%lld}", (long long)++number,
-                       (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+        (void)snprintf(made, sizeof(made), "{\"n\":%lld,\"t_us\":%lld,\"pad\":\"%*s\"}", (long long)++number,
+                       (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000, pad, "");
         const char *data = given[0] == '\0' ? made : given;
         const struct writer_event event = {.type = (enum btcf_event_type)type,
                                            .wall_ms = clock_wall_ms(),
