@@ -230,18 +230,18 @@ static void lines_of(struct arena *arena, const struct booking *booking, struct 
     for (size_t i = 0; i < booking->count; i++) {
         const struct growth *growth = &booking->growth[i];
 
-        for (int class = 0; class < BTCF_USAGE_CLASSES; class ++) {
+        for (int kind = 0; kind < BTCF_USAGE_CLASSES; kind++) {
             size_t line = lines->count;
 
-            if (growth->delta[METER_BILLED + class] == 0 && growth->delta[METER_UNITS + class] == 0)
+            if (growth->delta[METER_BILLED + kind] == 0 && growth->delta[METER_UNITS + kind] == 0)
                 continue;
             lines->account_id[line] = growth->account_id;
             lines->key_id[line] = growth->key_id;
             lines->day[line] = growth->day;
             lines->month[line] = (int64_t)btcf_period_number(BTCF_PERIOD_MONTH, growth->day * DAY_S);
-            lines->billed[line] = growth->delta[METER_BILLED + class];
-            lines->units[line] = growth->delta[METER_UNITS + class];
-            lines->class_name[line] = class_names[class];
+            lines->billed[line] = growth->delta[METER_BILLED + kind];
+            lines->units[line] = growth->delta[METER_UNITS + kind];
+            lines->class_name[line] = class_names[kind];
             lines->principal[line] = growth->principal;
             lines->count++;
         }

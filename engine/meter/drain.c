@@ -122,7 +122,8 @@ static int drain_file(struct meter *meter, struct db *db, struct edge_file *file
         file->waiting_units = 0;
         /* Asked before anything is read: what is read after it is all there will ever be. */
         file->is_final = !file->is_current && btcf_edge_is_final(&file->edge);
-        file->is_sweep = file->is_final || file->swept_ms == 0 || clock_mono_ms() - file->swept_ms >= METER_SWEEP_MS;
+        file->is_sweep = (file->is_final && file->final_ms == 0) || file->swept_ms == 0 ||
+                         clock_mono_ms() - file->swept_ms >= METER_SWEEP_MS;
     }
     int result = walk(&scan);
     if (scan.clamped > 0) {
@@ -179,17 +180,17 @@ static int64_t elapsed_s(const struct scan *scan, int64_t updated_ms)
 
 /* Adds what one bank has grown to the booking. False when it changed under the read. */
 static bool take_bank(struct scan *scan, const struct btcf_usage_row *row, const struct cursor *cursor,
-                      const struct growth *template)
+                      const struct growth *common)
 {
     struct growth *growth = &scan->booking.growth[scan->booking.count];
-    unsigned bank = (unsigned)template->bank, clamped;
+    unsigned bank = (unsigned)common->bank, clamped;
     struct bank_reading reading;
 
     if (!bank_read(&row->bank[bank], &reading))
         return false;
     if (memcmp(reading.value, cursor->value[bank], sizeof(reading.value)) == 0)
         return true;
-    *growth = *template;
+    *growth = *common;
     memcpy(growth->now, reading.value, sizeof(growth->now));
     clamped =
         counters_grow(cursor->value[bank], reading.value, elapsed_s(scan, cursor->updated_ms[bank]), growth->delta);
@@ -197,7 +198,7 @@ static bool take_bank(struct scan *scan, const struct btcf_usage_row *row, const
     /* What belongs to nobody is judged again in each sweep, and said once. */
     if (clamped > 0 && !cursor->is_nobodys) {
         scan->clamped += clamped;
-        scan->clamped_place = (uint32_t) template->place;
+        scan->clamped_place = (uint32_t)common->place;
     }
     scan->booking.count++;
     return true;
@@ -252,8 +253,8 @@ static void take_saved(const struct scan *scan, size_t saved)
         memcpy(cursor->value[growth->bank], growth->now, sizeof(growth->now));
         cursor->updated_ms[growth->bank] = scan->now_ms;
         cursor->is_nobodys = false;
-        for (int class = 0; class < BTCF_USAGE_CLASSES; class ++)
-            billed += growth->delta[METER_BILLED + class];
+        for (int kind = 0; kind < BTCF_USAGE_CLASSES; kind++)
+            billed += growth->delta[METER_BILLED + kind];
     }
     metric_add(METRIC_usage_answers_total, billed);
 }
@@ -265,8 +266,8 @@ static void leave_nobodys(const struct scan *scan, size_t saved)
 
         cursor_of(scan, growth)->is_nobodys = true;
         scan->file->waiting_next++;
-        for (int class = 0; class < BTCF_USAGE_CLASSES; class ++)
-            scan->file->waiting_units += (uint64_t)growth->delta[METER_UNITS + class];
+        for (int kind = 0; kind < BTCF_USAGE_CLASSES; kind++)
+            scan->file->waiting_units += (uint64_t)growth->delta[METER_UNITS + kind];
     }
 }
 

@@ -65,18 +65,18 @@ static const char *use_row(const char *line, bool is_head)
 {
     struct btcf_use use = {.is_head = is_head, .status = 200};
     uint32_t row;
-    int class, read;
+    int kind, read;
     uint64_t times;
 
     if (is_head)
-        read = sscanf(line, "%" SCNu32 " %" SCNd64 " %d %" SCNu64 " %" SCNu64, &row, &use.now_s, &class, &use.units,
+        read = sscanf(line, "%" SCNu32 " %" SCNd64 " %d %" SCNu64 " %" SCNu64, &row, &use.now_s, &kind, &use.units,
                       &times);
     else
-        read = sscanf(line, "%" SCNu32 " %" SCNd64 " %d %" SCNu32 " %" SCNu64 " %" SCNu64, &row, &use.now_s, &class,
+        read = sscanf(line, "%" SCNu32 " %" SCNd64 " %d %" SCNu32 " %" SCNu64 " %" SCNu64, &row, &use.now_s, &kind,
                       &use.status, &use.units, &times);
-    if (read != (is_head ? 5 : 6) || row_at(row) == NULL || class < 0 || class >= BTCF_USAGE_CLASSES)
+    if (read != (is_head ? 5 : 6) || row_at(row) == NULL || kind < 0 || kind >= BTCF_USAGE_CLASSES)
         return "use ROW TIME_S CLASS STATUS UNITS TIMES";
-    use.usage_class = (enum btcf_usage_class) class;
+    use.usage_class = (enum btcf_usage_class)kind;
     count(row_at(row), use, times);
     return NULL;
 }
@@ -85,17 +85,17 @@ static const char *use_principal(const char *line)
 {
     struct btcf_use use = {.status = 200};
     char issuer[NAME_SIZE], subject[NAME_SIZE];
-    int class;
+    int kind;
     uint64_t times;
 
-    if (sscanf(line, "%255s %255s %" SCNd64 " %d %" SCNu64 " %" SCNu64, issuer, subject, &use.now_s, &class,
+    if (sscanf(line, "%255s %255s %" SCNd64 " %d %" SCNu64 " %" SCNu64, issuer, subject, &use.now_s, &kind,
                &use.units, &times) != 6)
         return "principal ISSUER SUBJECT TIME_S CLASS UNITS TIMES";
     struct btcf_pool_entry *entry =
         btcf_pool_find(&edge, issuer, strlen(issuer), subject, strlen(subject), use.now_s);
     if (entry == NULL)
         return "the pool is full";
-    use.usage_class = (enum btcf_usage_class) class;
+    use.usage_class = (enum btcf_usage_class)kind;
     count(&entry->usage, use, times);
     return NULL;
 }
