@@ -26,11 +26,13 @@
 
 
 static ngx_uint_t ngx_http_btcf_token_has_form(const ngx_str_t *text);
-static ngx_http_btcf_token_t *ngx_http_btcf_token_find(
-    ngx_http_request_t *r, const ngx_str_t *text,
-    enum btcf_auth_outcome *outcome);
+static enum btcf_auth_outcome ngx_http_btcf_token_find(ngx_http_request_t *r,
+    const ngx_str_t *text, ngx_http_btcf_token_t **tokenp);
 static ngx_uint_t ngx_http_btcf_token_accepts(
     const ngx_http_btcf_loc_conf_t *lcf, const ngx_http_btcf_issuer_t *issuer);
+static enum btcf_auth_outcome ngx_http_btcf_token_judge(ngx_http_request_t *r,
+    const struct btcf_auth *auth, ngx_http_btcf_token_t *token,
+    ngx_http_btcf_principal_t *principal);
 static enum btcf_auth_outcome ngx_http_btcf_token_now(
     const ngx_http_btcf_token_t *token);
 static enum btcf_auth_outcome ngx_http_btcf_token_account(
@@ -94,33 +96,17 @@ ngx_http_btcf_token(ngx_http_request_t *r, const ngx_str_t *text,
         return NGX_OK;
     }
 
-    outcome = ticket ? BTCF_AUTH_TICKET : BTCF_AUTH_TOKEN;
+    token = &ngx_http_btcf_token_verified;
 
-    if (ticket) {
-        token = &ngx_http_btcf_token_verified;
-        principal->outcome = ngx_http_btcf_token_verify(r, text, 1,
-                                              &ngx_http_btcf_token_verified);
-    } else {
-        token = ngx_http_btcf_token_find(r, text, &principal->outcome);
-    }
+    outcome = ticket ? ngx_http_btcf_token_verify(r, text, 1, token)
+                     : ngx_http_btcf_token_find(r, text, &token);
 
-    if (principal->outcome != outcome) {
+    if (outcome != BTCF_AUTH_TOKEN && outcome != BTCF_AUTH_TICKET) {
+        principal->outcome = outcome;
         return NGX_OK;
     }
 
-    principal->outcome = ngx_http_btcf_token_now(token);
-
-    if (principal->outcome != BTCF_AUTH_TOKEN) {
-        return NGX_OK;
-    }
-
-    if (token->issuer->number == 0) {
-        principal->outcome = ngx_http_btcf_token_own(r, auth, token, principal);
-
-    } else {
-        principal->outcome = ngx_http_btcf_token_foreign(r, auth, token,
-                                                         principal);
-    }
+    principal->outcome = ngx_http_btcf_token_judge(r, auth, token, principal);
 
     if (principal->outcome != BTCF_AUTH_TOKEN) {
         return NGX_OK;
@@ -217,15 +203,16 @@ ngx_http_btcf_token_has_form(const ngx_str_t *text)
 }
 
 
-/* From the cache, or verified and then kept; NULL: refused. */
+/* From the cache, or verified and then kept. TOKEN, or why there is none. */
 
-static ngx_http_btcf_token_t *
+static enum btcf_auth_outcome
 ngx_http_btcf_token_find(ngx_http_request_t *r, const ngx_str_t *text,
-    enum btcf_auth_outcome *outcome)
+    ngx_http_btcf_token_t **tokenp)
 {
     u_char                           digest[BTCF_HASH_SIZE_MAX];
     struct btcf_hash                 hash;
     ngx_http_btcf_token_t           *token;
+    enum btcf_auth_outcome           outcome;
     struct btcf_metric_block        *metrics;
     const ngx_http_btcf_loc_conf_t  *lcf;
 
@@ -245,25 +232,23 @@ ngx_http_btcf_token_find(ngx_http_request_t *r, const ngx_str_t *text,
     {
         btcf_count(&metrics->token_hits, 1);
 
-        *outcome = BTCF_AUTH_TOKEN;
-        return token;
+        *tokenp = token;
+        return BTCF_AUTH_TOKEN;
     }
 
     btcf_count(&metrics->token_misses, 1);
 
     token = &ngx_http_btcf_token_verified;
+    outcome = ngx_http_btcf_token_verify(r, text, 0, token);
 
-    *outcome = ngx_http_btcf_token_verify(r, text, 0, token);
-
-    if (*outcome != BTCF_AUTH_TOKEN) {
-        return NULL;
-    }
-
-    if (ngx_http_btcf_token_cache_insert(digest, token)) {
+    if (outcome == BTCF_AUTH_TOKEN
+        && ngx_http_btcf_token_cache_insert(digest, token))
+    {
         btcf_count(&metrics->token_evictions, 1);
     }
 
-    return token;
+    *tokenp = token;
+    return outcome;
 }
 
 
@@ -293,6 +278,26 @@ ngx_http_btcf_token_accepts(const ngx_http_btcf_loc_conf_t *lcf,
     }
 
     return 0;
+}
+
+
+/* What may change while the text stays the same. TOKEN, or why not. */
+
+static enum btcf_auth_outcome
+ngx_http_btcf_token_judge(ngx_http_request_t *r, const struct btcf_auth *auth,
+    ngx_http_btcf_token_t *token, ngx_http_btcf_principal_t *principal)
+{
+    enum btcf_auth_outcome  outcome;
+
+    outcome = ngx_http_btcf_token_now(token);
+
+    if (outcome != BTCF_AUTH_TOKEN) {
+        return outcome;
+    }
+
+    return (token->issuer->number == 0)
+           ? ngx_http_btcf_token_own(r, auth, token, principal)
+           : ngx_http_btcf_token_foreign(r, auth, token, principal);
 }
 
 
