@@ -22,6 +22,10 @@
 # V=1 shows the commands in full, make -s shows nothing but errors.
 
 BUILD ?= build
+# One name for the folder: another would be other flags, and everything would be compiled again.
+ifneq ($(filter $(CURDIR)/%,$(BUILD)),)
+$(error BUILD=$(BUILD) lies in this folder: name it relative to it)
+endif
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PREFIX ?= /usr/local
 NGINX_SRC ?= /usr/share/nginx/src

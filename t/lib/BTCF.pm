@@ -118,7 +118,9 @@ my $segment_built;
 
 sub build_segment {
     return if $segment_built++;
-    my $out = `make -s -C '$ROOT' '$BUILD/tests/lib/segment' BUILD='$BUILD' 2>&1`;
+    # named as `make all` names it: another name for the folder would be other flags, and all would be compiled again
+    my $build = $BUILD =~ s{^\Q$ROOT\E/}{}r;
+    my $out = `make -s -C '$ROOT' '$build/tests/lib/segment' BUILD='$build' 2>&1`;
     BAIL_OUT("cannot build tests/lib/segment.c: $out") if $?;
 }
 

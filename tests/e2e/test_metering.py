@@ -30,7 +30,8 @@ PATH = '/v1/price'
 
 @pytest.fixture(scope='module', autouse=True)
 def client_program():
-    subprocess.run(['make', '-s', f'BUILD={os.path.dirname(BTCF)}', CLIENT], cwd=ROOT, check=True, timeout=300)
+    build, client = (os.path.relpath(path, ROOT) for path in (os.path.dirname(BTCF), CLIENT))
+    subprocess.run(['make', '-s', f'BUILD={build}', client], cwd=ROOT, check=True, timeout=300)
 
 
 @pytest.fixture(scope='module')

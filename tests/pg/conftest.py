@@ -23,6 +23,13 @@ DEADLINE_S = 60
 HOUR_MS = 3600 * 1000
 
 
+def make(*programs):
+    """Builds programs of the tests. They and the folder are named as `make all` names them: another name for the folder
+    would be other flags, and everything would be compiled again."""
+    folder, *paths = [os.path.relpath(path, ROOT) for path in (BTCF.parent, *programs)]
+    subprocess.run(['make', '-s', f'BUILD={folder}', *paths], cwd=ROOT, check=True, timeout=300)
+
+
 def as_server_account(command):
     """The command as an account that PostgreSQL accepts."""
     if os.geteuid() != 0:

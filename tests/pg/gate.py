@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import time
 
-from conftest import BTCF, ROOT
+from conftest import BTCF, make
 from world import shm_dir
 
 READER = BTCF.parent / 'tests/pg/read_gate'
@@ -13,8 +13,7 @@ DOCUMENT_READER = BTCF.parent / 'tests/pg/read_document'
 
 
 def build_readers():
-    subprocess.run(['make', '-s', f'BUILD={BTCF.parent}', str(READER), str(DOCUMENT_READER)], cwd=ROOT, check=True,
-                   timeout=300)
+    make(READER, DOCUMENT_READER)
 
 
 def gate(*question):

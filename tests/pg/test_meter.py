@@ -16,7 +16,7 @@ import time
 import psycopg2
 import pytest
 
-from conftest import BTCF, ROOT, wait_for
+from conftest import BTCF, make, wait_for
 from world import role, shm_dir
 
 WRITER = BTCF.parent / 'tests/pg/edge_writer'
@@ -29,7 +29,7 @@ NOON_S = int(time.time()) // DAY_S * DAY_S + DAY_S // 2
 
 @pytest.fixture(scope='module', autouse=True)
 def writer_program():
-    subprocess.run(['make', '-s', f'BUILD={BTCF.parent}', str(WRITER)], cwd=ROOT, check=True, timeout=300)
+    make(WRITER)
 
 
 @pytest.fixture(autouse=True)

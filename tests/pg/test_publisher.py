@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import BTCF, ROOT, wait_for
+from conftest import BTCF, make, wait_for
 from world import BEGIN_MS, World, batches, role, shm_dir
 
 READER = BTCF.parent / 'tests/pg/read_document'
@@ -20,7 +20,7 @@ PATHS = ['/v1/forecasts', *(f'/v1/forecasts/{h}' for h in '1h 4h 12h 1d 3d 7d 14
 
 @pytest.fixture(scope='module', autouse=True)
 def reader():
-    subprocess.run(['make', '-s', f'BUILD={BTCF.parent}', str(READER)], cwd=ROOT, check=True, timeout=300)
+    make(READER)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import BTCF, ROOT
+from conftest import BTCF, ROOT, make
 
 PROGRAM = BTCF.parent / 'tests/pg/check_queue'
 NAMES = re.findall(r'QUEUE_TEST\((\w+)\),', (ROOT / 'tests/pg/check_queue.c').read_text())
@@ -13,7 +13,7 @@ NAMES = re.findall(r'QUEUE_TEST\((\w+)\),', (ROOT / 'tests/pg/check_queue.c').re
 
 @pytest.fixture(scope='module')
 def output(shared_database):
-    subprocess.run(['make', '-s', f'BUILD={BTCF.parent}', str(PROGRAM)], cwd=ROOT, check=True, timeout=300)
+    make(PROGRAM)
     done = subprocess.run([str(PROGRAM)], env={**os.environ, 'BTCF_DATABASE_URL': shared_database.url},
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
     return done.stdout
