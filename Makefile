@@ -44,7 +44,7 @@ CFLAGS := -std=c11 -g $(OPT) $(WARN) $(HARDEN) $(INSTRUMENT)
 CPPFLAGS := -D_GNU_SOURCE -Iengine -I$(BUILD)/gen -DBTCF_VERSION='"$(VERSION)"' \
   -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(INSTRUMENT)
-LDLIBS := -lpq -lcurl -ljansson -lconfuse -lcrypto -lz -lcrypt -lsystemd -lnlopt -llapacke -lopenblas -lm
+LDLIBS := -lpq -lcurl -ljansson -ljwt -lconfuse -lcrypto -lz -lcrypt -lsystemd -lnlopt -llapacke -lopenblas -lm
 
 # Stands before a command and says in a line what is made: $(call quiet,CC ,engine/core/err.c).
 SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))

@@ -12,7 +12,7 @@ run_packages='
     gcc make perl pkg-config
     nginx nginx-dev
     postgresql-15 redis-server
-    libpq-dev libcurl4-openssl-dev libjansson-dev libconfuse-dev libhiredis-dev
+    libpq-dev libcurl4-openssl-dev libjansson-dev libjwt-dev libconfuse-dev libhiredis-dev
     libssl-dev zlib1g-dev libcrypt-dev libsystemd-dev libpcre2-dev
     libnlopt-dev liblapacke-dev libopenblas-dev
     ca-certificates curl'

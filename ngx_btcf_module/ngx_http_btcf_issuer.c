@@ -147,7 +147,7 @@ ngx_http_btcf_token_merge(ngx_conf_t *cf, ngx_http_btcf_token_conf_t *prev,
 }
 
 
-/* btcf_token_issuer name [audience=name] [leeway=time] */
+/* btcf_token_issuer name [leeway=time] */
 
 char *
 ngx_http_btcf_token_issuer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -249,7 +249,10 @@ ngx_http_btcf_issuer_parameters(ngx_conf_t *cf, ngx_http_btcf_issuer_t *issuer)
 }
 
 
-/* Only third parties have a key file, and with it a name and algorithm. */
+/*
+ * Only third parties have a key file, and with it a name and algorithm; and
+ * whom our own tokens are for is not a choice.
+ */
 
 static ngx_int_t
 ngx_http_btcf_issuer_parameter(const ngx_str_t *value,
@@ -269,11 +272,6 @@ ngx_http_btcf_issuer_parameter(const ngx_str_t *value,
         return NGX_ERROR;
     }
 
-    if (ngx_strncmp(value->data, "audience=", 9) == 0) {
-        issuer->audience = text;
-        return NGX_OK;
-    }
-
     if (ngx_strncmp(value->data, "leeway=", 7) == 0) {
         issuer->leeway = ngx_parse_time(&text, 1);
 
@@ -283,6 +281,11 @@ ngx_http_btcf_issuer_parameter(const ngx_str_t *value,
 
     if (issuer->number == 0) {
         return NGX_ERROR;
+    }
+
+    if (ngx_strncmp(value->data, "audience=", 9) == 0) {
+        issuer->audience = text;
+        return NGX_OK;
     }
 
     if (ngx_strncmp(value->data, "issuer=", 7) == 0) {

@@ -36,7 +36,7 @@ typedef struct {
 struct ngx_http_btcf_issuer_s {
     ngx_uint_t                  number;     /* 0: our own engine */
     ngx_str_t                   name;       /* `iss`; len 0: any */
-    ngx_str_t                   audience;   /* len 0: not asked for */
+    ngx_str_t                   audience;   /* not ours; len 0: not asked for */
     time_t                      leeway;
     ngx_str_t                   path;       /* of the key file */
     const struct btcf_alg      *alg;        /* of all its keys; or NULL */

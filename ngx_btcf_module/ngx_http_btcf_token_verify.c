@@ -134,6 +134,12 @@ ngx_http_btcf_token_issuer_of(ngx_http_request_t *r,
 }
 
 
+/*
+ * Whether it is an access token or a ticket is said by the audience of ours,
+ * and by nothing else. One that names a second audience is none that we have
+ * issued.
+ */
+
 static enum btcf_verdict
 ngx_http_btcf_token_check(const ngx_http_btcf_issuer_t *issuer,
     const struct btcf_claims *claims, ngx_uint_t ticket)
@@ -149,7 +155,11 @@ ngx_http_btcf_token_check(const ngx_http_btcf_issuer_t *issuer,
     }
 
     if (issuer->number == 0) {
-        policy.typ = ticket ? "stream" : "at+jwt";
+        if (claims->aud_count != 1) {
+            return BTCF_TOKEN_WRONG_AUDIENCE;
+        }
+
+        policy.aud = ticket ? BTCF_AUDIENCE_STREAM : BTCF_AUDIENCE;
     }
 
     return btcf_claims_check(claims, &policy, (int64_t) ngx_time());

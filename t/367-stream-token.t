@@ -30,8 +30,8 @@ sub stream {
 
 sub with_ticket {
     my ($session, $seconds) = @_;
-    my $claims = own_claims($account, session($session), exp => int(time) + ($seconds || 30));
-    return SSE->open($t, '/v1/stream?ticket=' . token($key, $claims, header => {typ => 'stream'}));
+    my $ticket = own_ticket($key, $account, session($session), exp => int(time) + ($seconds || 30));
+    return SSE->open($t, "/v1/stream?ticket=$ticket");
 }
 
 sub ends {

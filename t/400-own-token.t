@@ -82,11 +82,18 @@ subtest 'when' => sub {
 };
 
 subtest 'what for' => sub {
+    refused('a ticket', 401, own_ticket($key, $account, $SESSION));
+    refused('a ticket with the life and the scopes of a token', 401, own_token($key, $account, $SESSION, aud => 'btcf:stream'));
+    refused('no audience', 401, own_token($key, $account, $SESSION, aud => undef));
+    refused('an empty list of audiences', 401, own_token($key, $account, $SESSION, aud => []));
+    refused("an audience of $_", 401, own_token($key, $account, $SESSION, aud => $_)) for '', 'btc', 'btcf:', 'BTCF', 'https://btcf';
+    refused('two audiences', 401, own_token($key, $account, $SESSION, aud => $_))
+        for ['btcf', 'btcf:stream'], ['btcf:stream', 'btcf'], ['btcf', 'btcf'];
+    is(ask(own_token($key, $account, $SESSION, aud => ['btcf']))->{status}, 200, 'a list of the one');
     my $claims = own_claims($account, $SESSION);
-    refused('no typ', 401, token($key, $claims));
-    refused('typ JWT', 401, token($key, $claims, header => {typ => 'JWT'}));
-    refused('a ticket', 401, token($key, $claims, header => {typ => 'stream'}));
-    is(ask(token($key, $claims, header => {typ => 'application/at+JWT'}))->{status}, 200, 'a media type is not case-sensitive');
+    is(ask(token($key, $claims))->{status}, 200, 'no typ');
+    is(ask(token($key, $claims, header => {typ => $_}))->{status}, 200, "typ $_") for 'JWT', 'at+jwt', 'application/at+JWT';
+    refused("typ $_", 401, token($key, $claims, header => {typ => $_})) for 'stream', 'logout+jwt';
 };
 
 subtest 'whose' => sub {

@@ -28,10 +28,7 @@ my @tickets;
 
 sub ticket {
     my (%more) = @_;
-    my $now = time;
-    my $session = shift(@sessions);
-    my $claims = own_claims($account, $session x 16, iat => $now, exp => $now + 30, %more);
-    push @tickets, token($key, $claims, header => {typ => 'stream'});
+    push @tickets, own_ticket($key, $account, shift(@sessions) x 16, %more);
     return $tickets[-1];
 }
 
@@ -53,6 +50,9 @@ refused('a ticket anywhere else is a parameter that nobody knows', '/v1/forecast
 refused('a ticket is no bearer token', '/v1/stream', 401, Authorization => 'Bearer ' . ticket());
 my $access = own_token($key, $account, 'ac' x 16);
 refused('a token is no ticket', "/v1/stream?ticket=$access");
+refused('not even one of a ticket\'s life and scope', '/v1/stream?ticket=' . ticket(aud => 'btcf', scope => 'stream'));
+refused('nor one for both', '/v1/stream?ticket=' . ticket(aud => ['btcf:stream', 'btcf']));
+refused('nor one for nobody', '/v1/stream?ticket=' . ticket(aud => undef));
 is(status_of('/v1/stream', Authorization => "Bearer $access"), 200, 'although it opens a stream as a bearer');
 refused('nor is it one then', "/v1/stream?ticket=$access");
 refused('two tickets', '/v1/stream?ticket=' . ticket() . '&ticket=' . ticket(), 400);

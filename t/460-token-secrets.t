@@ -49,7 +49,7 @@ sub send_it {
 my $now = time;
 my $session = 'ab' x 16;
 my %tokens = (good => own_token($key, $account, $session), expired => own_token($key, $account, $session, exp => $now - 60),
-    unknown => own_token($key, '00' x 16, $session), 'of another kind' => token($key, own_claims($account, $session)),
+    unknown => own_token($key, '00' x 16, $session), 'of another kind' => own_ticket($key, $account, $session),
     'of third parties' => token($foreign, {iss => 'them', sub => 'alice', exp => $now + 60}),
     'of an unknown key' => own_token(token_key('ES256', kid => 'x'), $account, $session),
     'with a bad signature' => own_token(token_key('ES256', kid => 'k1'), $account, $session));
@@ -60,7 +60,7 @@ for my $name (sort keys %tokens) {
 }
 send_it('/v1/forecasts/1d', 'X-API-Key', $_) for $api_key, $api_key =~ s/.$/-/r, 'btcf_live_' . 'x' x 60;
 send_it('/v1/stream', 'ticket', $_)
-    for token($key, own_claims($account, $session, exp => $now + 30, iat => $now), header => {typ => 'stream'}), $tokens{expired}, $tokens{good};
+    for own_ticket($key, $account, $session), $tokens{expired}, $tokens{good};
 send_it('/metrics', 'Authorization', $tokens{good});
 stop_nginx($t);
 

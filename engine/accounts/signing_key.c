@@ -3,11 +3,13 @@
  */
 #include "accounts/signing_key.h"
 
+#include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,8 +24,7 @@
 #define COORDINATE_TEXT_SIZE (BASE64URL_LEN(COORDINATE_SIZE) + 1)
 #define JWK_SIZE 512
 #define CONTEXT_SIZE 80
-#define DER_SIZE_MAX 256       /* 121 bytes, SEC 1 with the public half */
-#define ECDSA_DER_SIZE_MAX 128 /* at most 72 */
+#define DER_SIZE_MAX 256 /* 121 bytes, SEC 1 with the public half */
 
 _Static_assert(COORDINATE_TEXT_SIZE == SIGNING_KEY_ID_LEN + 1, "a thumbprint is as long as a coordinate");
 
@@ -124,6 +125,18 @@ static int make(const struct actor *actor, const struct seal_key *secret, const 
 
 /* --- using --- */
 
+/* OpenSSL wipes a BIO in memory when it is freed. */
+static bool write_pem(const EVP_PKEY *pkey, char pem[SIGNING_KEY_PEM_SIZE])
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    bool ok = bio != NULL && PEM_write_bio_PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL) == 1;
+    int len = ok && BIO_pending(bio) < SIGNING_KEY_PEM_SIZE ? BIO_read(bio, pem, SIGNING_KEY_PEM_SIZE - 1) : 0;
+
+    BIO_free(bio);
+    pem[len > 0 ? len : 0] = '\0';
+    return len > 0;
+}
+
 static int unseal(const struct actor *actor, const struct seal_key *secret, const struct db_rows *rows,
                   struct signing_key *key)
 {
@@ -141,9 +154,11 @@ static int unseal(const struct actor *actor, const struct seal_key *secret, cons
     if (seal_open(secret, context, sealed, len, der) < 0)
         return err_wrap("the secret is not the one that this database was used with; give it back, or have new keys "
                         "made by `btcf token rotate-key`, twice");
-    key->pkey = d2i_AutoPrivateKey(NULL, &end, (long)(len - SEAL_OVERHEAD));
+    EVP_PKEY *pkey = d2i_AutoPrivateKey(NULL, &end, (long)(len - SEAL_OVERHEAD));
     OPENSSL_cleanse(der, sizeof(der));
-    return key->pkey != NULL ? 0 : err_set(E_CORRUPT, "%s is no private key", context);
+    bool ok = pkey != NULL && write_pem(pkey, key->pem);
+    EVP_PKEY_free(pkey); /* OpenSSL wipes it */
+    return ok ? 0 : err_set(E_CORRUPT, "%s is no private key", context);
 }
 
 static int remove_spent(const struct actor *actor)
@@ -157,7 +172,7 @@ int signing_key_open(const struct actor *actor, const struct seal_key *secret, s
 {
     struct db_rows rows;
 
-    *key = (struct signing_key){.pkey = NULL};
+    *key = (struct signing_key){.id = ""};
     if (remove_spent(actor) < 0 || db_query(actor->db, actor->arena, sql_active, &rows, DB_END) < 0)
         return -1;
     /* Somebody else may make it while we wait for the lock, so look again. */
@@ -172,32 +187,7 @@ int signing_key_open(const struct actor *actor, const struct seal_key *secret, s
 
 void signing_key_release(struct signing_key *key)
 {
-    EVP_PKEY_free(key->pkey); /* OpenSSL wipes it */
-    key->pkey = NULL;
-}
-
-/* OpenSSL writes the two numbers in ASN.1, JOSE wants them as they are. */
-static bool split_signature(const unsigned char *der, size_t len, unsigned char signature[SIGNING_KEY_SIGNATURE_SIZE])
-{
-    ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &der, (long)len);
-    bool ok = pair != NULL && BN_bn2binpad(ECDSA_SIG_get0_r(pair), signature, COORDINATE_SIZE) == COORDINATE_SIZE &&
-              BN_bn2binpad(ECDSA_SIG_get0_s(pair), signature + COORDINATE_SIZE, COORDINATE_SIZE) == COORDINATE_SIZE;
-
-    ECDSA_SIG_free(pair);
-    return ok;
-}
-
-int signing_key_sign(const struct signing_key *key, const void *bytes, size_t len,
-                     unsigned char signature[SIGNING_KEY_SIGNATURE_SIZE])
-{
-    unsigned char der[ECDSA_DER_SIZE_MAX];
-    size_t der_len = sizeof(der);
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = ctx != NULL && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key->pkey) == 1 &&
-              EVP_DigestSign(ctx, der, &der_len, bytes, len) == 1 && split_signature(der, der_len, signature);
-
-    EVP_MD_CTX_free(ctx);
-    return ok ? 0 : err_set(E_STORE, "OpenSSL cannot sign");
+    OPENSSL_cleanse(key, sizeof(*key));
 }
 
 int signing_key_has_any(const struct actor *actor, bool *has_any)

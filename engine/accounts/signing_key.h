@@ -20,13 +20,12 @@
 #define SIGNING_KEY_TOKEN_MAX_S INT64_C(86400)
 #define SIGNING_KEY_LEEWAY_S INT64_C(60)
 
-/* r and s, 32 bytes each (RFC 7518, 3.4). */
-#define SIGNING_KEY_SIGNATURE_SIZE 64
+#define SIGNING_KEY_PEM_SIZE 512 /* 242 bytes with its NUL: PKCS #8 with the public half */
 
 /* One that signs. Release it: it is wiped. */
 struct signing_key {
     char id[SIGNING_KEY_ID_LEN + 1];
-    struct evp_pkey_st *pkey; /* OpenSSL's EVP_PKEY */
+    char pem[SIGNING_KEY_PEM_SIZE]; /* the private half, as libjwt takes it: the secret */
 };
 
 /* The active key. When there is none yet, it is made, and the next one with it. E_CORRUPT when it was sealed with
@@ -34,10 +33,6 @@ struct signing_key {
 int signing_key_open(const struct actor *actor, const struct seal_key *secret,
                      struct signing_key *key) BTCF_MUST_CHECK;
 void signing_key_release(struct signing_key *key);
-
-/* E_STORE when OpenSSL cannot sign. */
-int signing_key_sign(const struct signing_key *key, const void *bytes, size_t len,
-                     unsigned char signature[SIGNING_KEY_SIGNATURE_SIZE]) BTCF_MUST_CHECK;
 
 /* The next one becomes active, the active one retires, a new next one is made. Writes the id of the one that is
  * active now. */

@@ -1,10 +1,12 @@
-/* Header and claims are written with core/json, signed as they stand (RFC 7515, 7.1).
+/* Claims are written with core/json, header and signature with libjwt, once for each token.
  *
- * Not with libjwt: version 1.10, Debian's, writes "JWT" over the header's typ whenever it encodes, and refuses any
- * other when it decodes, so that neither at+jwt (RFC 9068) nor a ticket can be made or read with it (docs/DECISIONS/0007).
+ * Version 1.10 of it, Debian's, writes "JWT" over the header's typ whenever it encodes: so it is the audience that tells
+ * access tokens and tickets apart (docs/DECISIONS/0012). Tokens are never read with it, that is engine/jose.
  */
 #include "accounts/token.h"
 
+#include <errno.h>
+#include <jwt.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +18,9 @@
 #include "core/json.h"
 #include "core/rand.h"
 #include "core/str.h"
-#include "crypto/base64url.h"
+#include "jose/claims.h"
 
-#define PART_SIZE ((size_t)1024) /* header or claims, their NUL included */
-#define TOKEN_SIZE (2 * BASE64URL_LEN(PART_SIZE) + BASE64URL_LEN(SIGNING_KEY_SIGNATURE_SIZE) + sizeof(".."))
+#define CLAIMS_SIZE ((size_t)1024) /* their NUL included */
 
 static int check_scopes(const struct actor *actor, const struct user *user, const char *wanted, const char **scopes)
 {
@@ -47,20 +48,8 @@ static const char *scope_claim(const struct actor *actor, const char *scopes)
     return claim;
 }
 
-static void write_header(struct strbuf *out, const struct signing_key *key, bool is_ticket)
-{
-    struct json json;
-
-    json_init(&json, out);
-    json_open(&json, '{');
-    json_put_text(&json, "alg", SIGNING_KEY_ALGORITHM);
-    json_put_text(&json, "kid", key->id);
-    json_put_text(&json, "typ", is_ticket ? "stream" : "at+jwt");
-    json_close(&json, '}');
-}
-
-static void write_claims(struct strbuf *out, const struct user *user, const char *issuer, const char *scope,
-                         const struct token *token)
+static void write_claims(struct strbuf *out, const struct user *user, const struct token_spec *spec,
+                         const char *scope, const struct token *token)
 {
     char id[TOKEN_ID_LEN + 1];
     struct json json;
@@ -68,7 +57,8 @@ static void write_claims(struct strbuf *out, const struct user *user, const char
     rand_hex(id, TOKEN_ID_LEN);
     json_init(&json, out);
     json_open(&json, '{');
-    json_put_text(&json, "iss", issuer);
+    json_put_text(&json, "iss", spec->issuer);
+    json_put_text(&json, "aud", spec->is_ticket ? BTCF_AUDIENCE_STREAM : BTCF_AUDIENCE);
     json_put_text(&json, "sub", user->public_id);
     json_put_text(&json, "sid", token->session);
     json_put_text(&json, "scope", scope);
@@ -78,38 +68,35 @@ static void write_claims(struct strbuf *out, const struct user *user, const char
     json_close(&json, '}');
 }
 
-/* Moves what is in `part` to the end of `text`, in base64url. */
-static void add_part(char *text, struct strbuf *part)
+/* libjwt's functions return an errno, but the one that encodes, which sets it. */
+static int encode(const struct signing_key *key, const char *claims, char **text)
 {
-    base64url_encode(part->ptr, part->len, text + strlen(text));
-    strbuf_reset(part);
+    jwt_t *jwt = NULL;
+    int error = jwt_new(&jwt);
+
+    if (error == 0)
+        error = jwt_add_header(jwt, "kid", key->id);
+    if (error == 0)
+        error = jwt_add_grants_json(jwt, claims);
+    if (error == 0)
+        error = jwt_set_alg(jwt, JWT_ALG_ES256, (const unsigned char *)key->pem, (int)strlen(key->pem));
+    if (error == 0 && (*text = jwt_encode_str(jwt)) == NULL)
+        error = errno;
+    jwt_free(jwt);
+    return *text != NULL ? 0 : err_set(E_STORE, "libjwt cannot sign: %s", strerror(error));
 }
 
 static int sign(const struct actor *actor, const struct user *user, const struct signing_key *key,
                 const struct token_spec *spec, struct token *token)
 {
-    unsigned char signature[SIGNING_KEY_SIGNATURE_SIZE];
-    struct strbuf part;
+    struct strbuf claims;
 
-    token->text = calloc(1, TOKEN_SIZE);
-    if (token->text == NULL)
-        abort();
-    strbuf_init(&part, PART_SIZE);
-    write_header(&part, key, spec->is_ticket);
-    add_part(token->text, &part);
-    token->text[strlen(token->text)] = '.';
-    write_claims(&part, user, spec->issuer, scope_claim(actor, token->scopes), token);
-    bool is_whole = !strbuf_failed(&part);
-    add_part(token->text, &part);
-    strbuf_release(&part);
-    size_t len = strlen(token->text);
-    if (!is_whole)
-        return err_set(E_INPUT, "the claims of the token are too long");
-    if (signing_key_sign(key, token->text, len, signature) < 0)
-        return -1;
-    token->text[len++] = '.';
-    base64url_encode(signature, sizeof(signature), token->text + len);
-    return 0;
+    strbuf_init(&claims, CLAIMS_SIZE);
+    write_claims(&claims, user, spec, scope_claim(actor, token->scopes), token);
+    int rc = strbuf_failed(&claims) ? err_set(E_INPUT, "the claims of the token are too long")
+                                    : encode(key, claims.ptr, &token->text);
+    strbuf_release(&claims);
+    return rc;
 }
 
 int token_issue(const struct actor *actor, const struct user *user, const struct signing_key *key,

@@ -1,11 +1,11 @@
 /* Tokens that we issue: compact JWTs, signed with the active key. What workers ask of them is engine/jose and the
  * gate's.
  *
- *     header  {"alg": "ES256", "kid": ..., "typ": "at+jwt"}                                    "stream" for a ticket
- *     claims  {"iss": "btcf", "sub": account, "sid": session, "scope": "read stream", "iat", "exp", "jti"}
+ *     header  {"alg": "ES256", "kid": ..., "typ": "JWT"}
+ *     claims  {"iss": "btcf", "aud": "btcf", "sub": account, "sid": session, "scope": "read stream", "iat", "exp", "jti"}
  *
  * A ticket opens one event stream from a browser, which can send no header; it stands in the URL, so it lives for
- * TOKEN_TICKET_S only and serves for nothing else.
+ * TOKEN_TICKET_S only and serves for nothing else: its "aud" is "btcf:stream" (BTCF_AUDIENCE_STREAM, jose/claims.h).
  */
 #ifndef ACCOUNTS_TOKEN_H
 #define ACCOUNTS_TOKEN_H

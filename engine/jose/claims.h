@@ -15,6 +15,10 @@
 
 #define BTCF_LEEWAY_MAX_S 60
 #define BTCF_AUDIENCES_MAX 8
+/* Whom our own tokens are for. Each names exactly one of these, and who takes one asks for exactly that, so that neither
+ * kind ever serves for the other (RFC 8725 section 3.12). Part of the published format: they stay as they are. */
+#define BTCF_AUDIENCE "btcf"               /* access tokens */
+#define BTCF_AUDIENCE_STREAM "btcf:stream" /* tickets */
 /* Instants are within the years 1970 to 9999, so that sums with them cannot overflow. */
 #define BTCF_INSTANT_MAX_S INT64_C(253402300799)
 

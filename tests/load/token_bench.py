@@ -32,8 +32,8 @@ def text_of(octets):
 
 def claims():
     now = int(time.time())
-    return {'iss': 'btcf', 'sub': 'a' * 32, 'sid': 'b' * 32, 'scope': 'read stream history', 'iat': now,
-            'exp': now + 3600, 'jti': 'c' * 16}
+    return {'iss': 'btcf', 'aud': 'btcf', 'sub': 'a' * 32, 'sid': 'b' * 32, 'scope': 'read stream history', 'iat': now,
+            'exp': now + 3600, 'jti': 'c' * 32}
 
 
 class Signer:
@@ -48,7 +48,7 @@ class Signer:
 
     def token(self, alg):
         """A key set of one key, and a token of it."""
-        head = json.dumps({'alg': alg, 'typ': 'at+jwt', 'kid': 'k1'}).encode()
+        head = json.dumps({'alg': alg, 'typ': 'JWT', 'kid': 'k1'}).encode()
         text = text_of(head) + '.' + text_of(json.dumps(claims()).encode())
         if alg == 'HS256':
             jwk = {'kty': 'oct', 'alg': alg, 'k': text_of(SECRET)}

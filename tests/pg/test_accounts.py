@@ -450,16 +450,16 @@ def test_a_token_verifies_under_the_published_key(database, tmp_path):
     token = done.stdout.strip()
     assert token not in done.stderr
     header, claims = header_of(token), claims_of(token)
-    assert header == {'alg': 'ES256', 'typ': 'at+jwt', 'kid': database.one("SELECT kid FROM signing_key WHERE state = 'active'")}
-    assert set(claims) == {'iss', 'sub', 'sid', 'scope', 'iat', 'exp', 'jti'}
-    assert (claims['iss'], claims['sub'], claims['scope']) == ('btcf', user['id'], 'read stream account.read account.write')
+    assert header == {'alg': 'ES256', 'typ': 'JWT', 'kid': database.one("SELECT kid FROM signing_key WHERE state = 'active'")}
+    assert set(claims) == {'iss', 'aud', 'sub', 'sid', 'scope', 'iat', 'exp', 'jti'}
+    assert (claims['iss'], claims['aud'], claims['sub'], claims['scope']) == ('btcf', 'btcf', user['id'], 'read stream account.read account.write')
     assert claims['exp'] - claims['iat'] == 900 and abs(claims['iat'] - time.time()) < 60
     assert re.fullmatch('[0-9a-f]{32}', claims['jti']) and re.fullmatch('[0-9a-f]{32}', claims['sid'])
     assert database.sql('SELECT public_id, token_until_s, revoked_ms FROM session') == [(claims['sid'], claims['exp'], None)]
-    assert verdict(database, token, tmp_path, '--iss', 'btcf', '--typ', 'at+jwt') == 'valid'
+    assert verdict(database, token, tmp_path, '--iss', 'btcf', '--aud', 'btcf') == 'valid'
     by_state = dict(database.sql('SELECT state, public_jwk FROM signing_key'))
     assert is_signed_by(token, by_state['active']) and not is_signed_by(token, by_state['next'])
-    assert verdict(database, token, tmp_path, '--typ', 'stream') == 'invalid: wrong-type'
+    assert verdict(database, token, tmp_path, '--aud', 'btcf:stream') == 'invalid: wrong-audience'
     assert audits(database, f'session:{claims["sid"]}') == ['token.issue']
 
 
@@ -479,10 +479,10 @@ def test_a_ticket_is_short_and_for_streams_alone(database, tmp_path):
     add_user(database)
     ticket = told(database, 'token', 'issue', '--user', 'ann@example.org', '--ticket', '--lifetime', '2h')
     claims = claims_of(ticket['token'])
-    assert header_of(ticket['token'])['typ'] == 'stream'
+    assert claims['aud'] == 'btcf:stream'
     assert claims['exp'] - claims['iat'] == 30 and claims['scope'] == 'stream'
-    assert verdict(database, ticket['token'], tmp_path) == 'invalid: wrong-type'
-    assert verdict(database, ticket['token'], tmp_path, '--typ', 'stream') == 'valid'
+    assert verdict(database, ticket['token'], tmp_path, '--aud', 'btcf') == 'invalid: wrong-audience'
+    assert verdict(database, ticket['token'], tmp_path, '--aud', 'btcf:stream') == 'valid'
 
 
 def test_lifetime_scopes_and_session_are_bounded(database):

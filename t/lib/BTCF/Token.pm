@@ -7,8 +7,9 @@ package BTCF::Token;
 #     my $token = token($key, {sub => 'alice', exp => time + 60});
 #     token($key, {...}, header => {typ => 'JWT', kid => undef});   # more of the header, or less of it
 #     token($key, '{"exp":1e400}', header => '{"alg":"ES256"}');    # texts go in as they are
-#     token($key, own_claims($account, $session, scope => 'read'), header => {typ => 'at+jwt'});
-#     own_token($key, $account, $session, ...)               # the same, as our engine does it
+#     own_token($key, $account, $session, scope => 'read')   # an access token as our engine makes it, but for some claims
+#     own_ticket($key, $account, $session, ...)              # a ticket for a stream
+#     token($key, own_claims($account, $session, ...), header => {...});    # and with a header that it would not make
 
 use strict;
 use warnings;
@@ -21,7 +22,7 @@ use IPC::Open2 qw(open2);
 use JSON::PP ();
 use MIME::Base64 ();
 
-our @EXPORT = qw(token_key token jwks own_claims own_token b64 sign_text);
+our @EXPORT = qw(token_key token jwks own_claims own_token own_ticket b64 sign_text);
 
 my $SIGN = abs_path(dirname(__FILE__) . '/../../../tests/lib/sign.py');
 my $JSON = JSON::PP->new->utf8->canonical;
@@ -83,11 +84,11 @@ sub token {
     return "$text." . sign_text($key, $text);
 }
 
-# What our engine says in its tokens; undef leaves a claim out.
+# What our engine says in its access tokens; undef leaves a claim out.
 sub own_claims {
     my ($account, $session, %more) = @_;
     my $now = time;
-    my %claims = (iss => 'btcf', sub => $account, sid => $session, scope => 'read stream', iat => $now, exp => $now + 300,
+    my %claims = (iss => 'btcf', aud => 'btcf', sub => $account, sid => $session, scope => 'read stream', iat => $now, exp => $now + 300,
         jti => sprintf('%08x', rand 2**32), %more);
     delete @claims{grep { !defined $claims{$_} } keys %claims};
     return \%claims;
@@ -95,7 +96,13 @@ sub own_claims {
 
 sub own_token {
     my ($key, $account, $session, %more) = @_;
-    return token($key, own_claims($account, $session, %more), header => {typ => 'at+jwt'});
+    return token($key, own_claims($account, $session, %more), header => {typ => 'JWT'});
+}
+
+sub own_ticket {
+    my ($key, $account, $session, %more) = @_;
+    my $now = time;
+    return own_token($key, $account, $session, aud => 'btcf:stream', iat => $now, exp => $now + 30, %more);
 }
 
 END {

@@ -40,12 +40,14 @@ def number(value, size=None):
 class Signer:
     """One key of an algorithm: signs tokens, and describes itself as a JWK."""
 
-    def __init__(self, algorithm, issuer, typ='JWT'):
-        self.algorithm, self.issuer, self.kid = algorithm, issuer, f'bench-{algorithm}'
+    def __init__(self, algorithm, issuer, **claims):
+        """`claims` stand in every token of it."""
+        self.algorithm, self.kid = algorithm, f'bench-{algorithm}'
+        self.claims = {'iss': issuer, **claims}
         make = {'HS256': lambda: os.urandom(32), 'RS256': lambda: rsa.generate_private_key(65537, 2048),
                 'ES256': lambda: ec.generate_private_key(ec.SECP256R1()), 'EdDSA': ed25519.Ed25519PrivateKey.generate}
         self.key = make[algorithm]()
-        self.header = base64url(json.dumps({'alg': algorithm, 'typ': typ, 'kid': self.kid}).encode())
+        self.header = base64url(json.dumps({'alg': algorithm, 'typ': 'JWT', 'kid': self.kid}).encode())
 
     def sign(self, text):
         if self.algorithm == 'HS256':
@@ -59,8 +61,7 @@ class Signer:
 
     def token(self, subject, **claims):
         now = int(time.time())
-        payload = {'iss': self.issuer, 'sub': subject, 'iat': now, 'exp': now + LIFETIME_S, 'scope': 'read stream',
-                   **claims}
+        payload = {**self.claims, 'sub': subject, 'iat': now, 'exp': now + LIFETIME_S, 'scope': 'read stream', **claims}
         text = f'{self.header}.{base64url(json.dumps(payload).encode())}'
         return f'{text}.{base64url(self.sign(text.encode()))}'
 

@@ -86,7 +86,7 @@ class World:
             f.writelines(f'"{text}" user-{i};\n' for i, text in enumerate(texts))
 
     def make_tokens(self):
-        own = Signer('ES256', 'btcf', typ='at+jwt')
+        own = Signer('ES256', 'btcf', aud='btcf')
         self.own_jwks = json.dumps({'keys': [own.jwk()]})
         self.lines['own token'] = write_lines(self.path('own'), 'Authorization', [
             f'Bearer {own.token(public_id(i), sid=public_id(-i), jti=str(i))}' for i in range(USERS)])

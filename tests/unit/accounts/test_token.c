@@ -28,14 +28,22 @@ static struct btcf_jwks *keys;
 static struct btcf_verifier verifier;
 static struct btcf_jws jws;
 
+static bool generate(char pem[SIGNING_KEY_PEM_SIZE], struct fresh_key *fresh)
+{
+    EVP_PKEY *pkey = EVP_EC_gen("P-256");
+    bool ok = pkey != NULL && describe(pkey, fresh) && write_pem(pkey, pem);
+
+    EVP_PKEY_free(pkey);
+    return ok;
+}
+
 static int set_up(void **state)
 {
     (void)state;
     struct fresh_key fresh;
 
     actor.arena = arena_create("test", (size_t)16 << 20);
-    key.pkey = EVP_EC_gen("P-256");
-    if (key.pkey == NULL || !describe(key.pkey, &fresh))
+    if (!generate(key.pem, &fresh))
         return -1;
     memcpy(key.id, fresh.id, sizeof(key.id));
     if (btcf_jwks_parse(fresh.jwk, strlen(fresh.jwk), NULL, &keys) != NULL)
@@ -95,10 +103,12 @@ static void workers_read_what_was_said(void **state)
 
     assert_int_equal(verify(&token), BTCF_TOKEN_VALID);
     assert_text(jws.alg, "ES256");
-    assert_text(jws.typ, "at+jwt");
+    assert_text(jws.typ, "JWT");
     assert_text(jws.kid, key.id);
     assert_int_equal(btcf_claims_parse(&claims, &jws), BTCF_TOKEN_VALID);
     assert_text(claims.iss, "btcf");
+    assert_int_equal(claims.aud_count, 1);
+    assert_text(claims.aud[0], "btcf");
     assert_text(claims.sub, ACCOUNT);
     assert_text(claims.sid, SESSION);
     assert_text(claims.scope, "read stream");
@@ -109,7 +119,7 @@ static void workers_read_what_was_said(void **state)
     assert_null(token.text);
 }
 
-/* r or s begins with a zero byte in one of 128 signatures, and OpenSSL then writes it shorter: of 2,000, sixteen or
+/* r or s begins with a zero byte in one of 128 signatures, and ASN.1 then has it shorter: of 2,000, sixteen or
  * so. That there are none at all happens once in six million runs. */
 static void every_signature_has_its_64_bytes_and_is_right(void **state)
 {
@@ -120,7 +130,7 @@ static void every_signature_has_its_64_bytes_and_is_right(void **state)
         struct token token = issue(false, "btcf");
 
         assert_int_equal(verify(&token), BTCF_TOKEN_VALID);
-        assert_int_equal(jws.signature_len, SIGNING_KEY_SIGNATURE_SIZE);
+        assert_int_equal(jws.signature_len, 2 * COORDINATE_SIZE);
         short_count += jws.signature[0] == 0 || jws.signature[COORDINATE_SIZE] == 0;
         token_release(&token);
     }
@@ -130,12 +140,12 @@ static void every_signature_has_its_64_bytes_and_is_right(void **state)
 static void another_key_does_not_sign_for_it(void **state)
 {
     (void)state;
-    EVP_PKEY *mine = key.pkey;
+    struct signing_key mine = key;
+    struct fresh_key fresh;
 
-    key.pkey = EVP_EC_gen("P-256");
+    assert_true(generate(key.pem, &fresh));
     struct token token = issue(false, "btcf");
-    EVP_PKEY_free(key.pkey);
-    key.pkey = mine;
+    key = mine;
     assert_int_equal(verify(&token), BTCF_TOKEN_BAD_SIGNATURE);
     token_release(&token);
 }
@@ -154,6 +164,34 @@ static void refuses_claims_that_do_not_fit(void **state)
     token_release(&token);
 }
 
+static void a_key_that_is_none_is_an_error(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "x", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"};
+    struct token_spec spec = {.issuer = "btcf"};
+
+    for (size_t i = 0; i < BTCF_LENGTH(texts); i++) {
+        struct signing_key other = {.id = "x"};
+        struct token token = {.session = SESSION, .scopes = "read"};
+
+        snprintf(other.pem, sizeof(other.pem), "%s", texts[i]);
+        assert_int_equal(sign(&actor, &user, &other, &spec, &token), -1);
+        assert_int_equal(err_kind(), E_STORE);
+        assert_null(token.text);
+    }
+}
+
+static void a_released_key_is_wiped(void **state)
+{
+    (void)state;
+    static const struct signing_key wiped;
+    struct signing_key copy = key;
+
+    assert_non_null(strstr(copy.pem, "PRIVATE KEY"));
+    signing_key_release(&copy);
+    assert_memory_equal(&copy, &wiped, sizeof(copy));
+}
+
 static void tokens_and_tickets_are_told_apart(void **state)
 {
     (void)state;
@@ -162,14 +200,14 @@ static void tokens_and_tickets_are_told_apart(void **state)
     for (int is_ticket = 0; is_ticket < 2; is_ticket++) {
         struct token token = issue(is_ticket == 1, "https://btcf.example/\"quoted\"");
         struct btcf_claims_policy policy = {.iss = "https://btcf.example/\"quoted\"",
-                                            .typ = is_ticket == 1 ? "stream" : "at+jwt"};
+                                            .aud = is_ticket == 1 ? "btcf:stream" : "btcf"};
 
         assert_int_equal(verify(&token), BTCF_TOKEN_VALID);
         assert_int_equal(btcf_claims_parse(&claims, &jws), BTCF_TOKEN_VALID);
         assert_int_equal(btcf_claims_check(&claims, &policy, NOW_S), BTCF_TOKEN_VALID);
         assert_int_equal(btcf_claims_check(&claims, &policy, NOW_S + TOKEN_LIFETIME_S), BTCF_TOKEN_EXPIRED);
-        policy.typ = is_ticket == 1 ? "at+jwt" : "stream";
-        assert_int_equal(btcf_claims_check(&claims, &policy, NOW_S), BTCF_TOKEN_WRONG_TYPE);
+        policy.aud = is_ticket == 1 ? "btcf" : "btcf:stream";
+        assert_int_equal(btcf_claims_check(&claims, &policy, NOW_S), BTCF_TOKEN_WRONG_AUDIENCE);
         token_release(&token);
     }
 }
@@ -193,6 +231,8 @@ int main(void)
         cmocka_unit_test(every_signature_has_its_64_bytes_and_is_right),
         cmocka_unit_test(another_key_does_not_sign_for_it),
         cmocka_unit_test(refuses_claims_that_do_not_fit),
+        cmocka_unit_test(a_key_that_is_none_is_an_error),
+        cmocka_unit_test(a_released_key_is_wiped),
         cmocka_unit_test(tokens_and_tickets_are_told_apart),
         cmocka_unit_test(two_tokens_are_never_the_same),
     };
