@@ -10,8 +10,9 @@
  *     Retry-After: 1                                on 429: the same instant
  *
  * Of the windows that a plan has, the one with the least remaining is told.
- * Values are written by hand into one piece of memory: this is on the way of
- * every answer.
+ * This is on the way of every answer: all values lie in one piece of memory,
+ * where each number is written once; the old headers point at the digits of
+ * the new ones.
  */
 
 
@@ -20,9 +21,9 @@
 
 #define NGX_HTTP_BTCF_NS           UINT64_C(1000000000)
 
-/* a name in quotes with its suffix, two numbers, and what is between them */
-#define NGX_HTTP_BTCF_RATE_MAX                                                \
-    (BTCF_PLAN_NAME_MAX + sizeof("\"-month\";r=;t=") + 2 * NGX_INT64_LEN)
+/* a name in quotes with its suffix, what is between numbers, and the numbers */
+#define NGX_HTTP_BTCF_TOLD_MAX                                                \
+    (BTCF_PLAN_NAME_MAX + sizeof("\"-month\";r=;t=") + 3 * NGX_INT64_LEN)
 
 
 /* one window as it is told */
@@ -36,18 +37,24 @@ typedef struct {
 } ngx_http_btcf_window_t;
 
 
+typedef struct {
+    ngx_str_t                   rate;       /* has the next two in it */
+    ngx_str_t                   remaining;
+    ngx_str_t                   seconds;
+    ngx_str_t                   policy;
+    ngx_str_t                   limit;
+} ngx_http_btcf_told_t;
+
+
 static ngx_uint_t ngx_http_btcf_is_refused(const ngx_http_btcf_ctx_t *ctx);
 static ngx_uint_t ngx_http_btcf_window(ngx_http_request_t *r,
     const ngx_http_btcf_ctx_t *ctx, ngx_http_btcf_window_t *window);
 static void ngx_http_btcf_window_quota(ngx_http_request_t *r,
     const ngx_http_btcf_ctx_t *ctx, ngx_http_btcf_window_t *window);
-static ngx_int_t ngx_http_btcf_push_draft(ngx_http_request_t *r,
-    const ngx_http_btcf_ctx_t *ctx, const ngx_http_btcf_window_t *window);
-static ngx_int_t ngx_http_btcf_push_legacy(ngx_http_request_t *r,
-    const ngx_http_btcf_window_t *window);
-static ngx_int_t ngx_http_btcf_push_number(ngx_http_request_t *r,
-    const ngx_str_t *key, u_char **p, uint64_t n);
-static u_char *ngx_http_btcf_number(u_char *p, uint64_t n);
+static ngx_int_t ngx_http_btcf_tell(ngx_http_request_t *r,
+    const struct btcf_plan *plan, const ngx_http_btcf_window_t *window,
+    ngx_http_btcf_told_t *told);
+static u_char *ngx_http_btcf_number(u_char *p, uint64_t n, ngx_str_t *digits);
 static uint64_t ngx_http_btcf_ceil_s(uint64_t ns);
 
 
@@ -66,9 +73,9 @@ static const ngx_str_t  ngx_http_btcf_h_retry = ngx_string("Retry-After");
 ngx_int_t
 ngx_http_btcf_limit_headers(ngx_http_request_t *r)
 {
-    u_char                          *p;
     ngx_uint_t                       status, refused;
     ngx_http_btcf_ctx_t             *ctx;
+    ngx_http_btcf_told_t             told;
     ngx_http_btcf_window_t           window;
     const ngx_http_btcf_loc_conf_t  *lcf;
 
@@ -84,6 +91,7 @@ ngx_http_btcf_limit_headers(ngx_http_request_t *r)
 
     if (!refused
         && (lcf->limit.mode == NGX_HTTP_BTCF_LIMIT_DRY_RUN
+            || lcf->limit.headers == NGX_HTTP_BTCF_HEADERS_OFF
             || (status >= NGX_HTTP_SPECIAL_RESPONSE
                 && status != NGX_HTTP_NOT_MODIFIED)))
     {
@@ -94,29 +102,36 @@ ngx_http_btcf_limit_headers(ngx_http_request_t *r)
         return NGX_OK;
     }
 
+    if (ngx_http_btcf_tell(r, &ctx->plan, &window, &told) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (lcf->limit.headers & NGX_HTTP_BTCF_HEADERS_DRAFT
-        && ngx_http_btcf_push_draft(r, ctx, &window) != NGX_OK)
+        && (!ngx_http_btcf_add_header(r, &ngx_http_btcf_h_ratelimit,
+                                      &told.rate)
+            || !ngx_http_btcf_add_header(r, &ngx_http_btcf_h_policy,
+                                         &told.policy)))
     {
         return NGX_ERROR;
     }
 
     if (lcf->limit.headers & NGX_HTTP_BTCF_HEADERS_LEGACY
-        && ngx_http_btcf_push_legacy(r, &window) != NGX_OK)
+        && (!ngx_http_btcf_add_header(r, &ngx_http_btcf_h_limit, &told.limit)
+            || !ngx_http_btcf_add_header(r, &ngx_http_btcf_h_remaining,
+                                         &told.remaining)
+            || !ngx_http_btcf_add_header(r, &ngx_http_btcf_h_reset,
+                                         &told.seconds)))
     {
         return NGX_ERROR;
     }
 
-    if (!refused) {
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
-    if (p == NULL) {
+    if (refused
+        && !ngx_http_btcf_add_header(r, &ngx_http_btcf_h_retry, &told.seconds))
+    {
         return NGX_ERROR;
     }
 
-    return ngx_http_btcf_push_number(r, &ngx_http_btcf_h_retry, &p,
-                                     window.seconds);
+    return NGX_OK;
 }
 
 
@@ -225,110 +240,65 @@ ngx_http_btcf_window_quota(ngx_http_request_t *r,
 
 
 static ngx_int_t
-ngx_http_btcf_push_draft(ngx_http_request_t *r, const ngx_http_btcf_ctx_t *ctx,
-    const ngx_http_btcf_window_t *window)
+ngx_http_btcf_tell(ngx_http_request_t *r, const struct btcf_plan *plan,
+    const ngx_http_btcf_window_t *window, ngx_http_btcf_told_t *told)
 {
     u_char           *p;
-    ngx_str_t         value;
     const char       *name;
     const ngx_str_t  *policy;
 
-    policy = ngx_http_btcf_plan_policy(&ctx->plan);
+    policy = ngx_http_btcf_plan_policy(plan);
 
-    p = ngx_pnalloc(r->pool, NGX_HTTP_BTCF_RATE_MAX + policy->len);
+    p = ngx_pnalloc(r->pool, NGX_HTTP_BTCF_TOLD_MAX + policy->len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    value.data = p;
+    told->rate.data = p;
 
     *p++ = '"';
 
-    for (name = ctx->plan.name; *name; name++) {
+    for (name = plan->name; *name; name++) {
         *p++ = *name;
     }
 
     p = ngx_cpymem(p, window->suffix, window->len);
     p = ngx_cpymem(p, "\";r=", sizeof("\";r=") - 1);
-    p = ngx_http_btcf_number(p, window->remaining);
+    p = ngx_http_btcf_number(p, window->remaining, &told->remaining);
     p = ngx_cpymem(p, ";t=", sizeof(";t=") - 1);
-    p = ngx_http_btcf_number(p, window->seconds);
+    p = ngx_http_btcf_number(p, window->seconds, &told->seconds);
 
-    value.len = p - value.data;
+    told->rate.len = p - told->rate.data;
 
-    if (ngx_http_btcf_add_header(r, &ngx_http_btcf_h_ratelimit, &value)
-        == NULL)
-    {
-        return NGX_ERROR;
-    }
+    p = ngx_http_btcf_number(p, window->limit, &told->limit);
 
     /* a copy: the text may be rendered anew while the answer is logged */
 
-    value.data = p;
-    value.len = policy->len;
+    told->policy.data = p;
+    told->policy.len = policy->len;
 
     ngx_memcpy(p, policy->data, policy->len);
 
-    return ngx_http_btcf_add_header(r, &ngx_http_btcf_h_policy, &value)
-           ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_btcf_push_legacy(ngx_http_request_t *r,
-    const ngx_http_btcf_window_t *window)
-{
-    u_char  *p;
-
-    p = ngx_pnalloc(r->pool, 3 * NGX_INT64_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_btcf_push_number(r, &ngx_http_btcf_h_limit, &p,
-                                  window->limit)
-        != NGX_OK
-        || ngx_http_btcf_push_number(r, &ngx_http_btcf_h_remaining, &p,
-                                     window->remaining)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_btcf_push_number(r, &ngx_http_btcf_h_reset, &p,
-                                     window->seconds);
-}
-
-
-/* Advances p behind the digits. */
-
-static ngx_int_t
-ngx_http_btcf_push_number(ngx_http_request_t *r, const ngx_str_t *key,
-    u_char **p, uint64_t n)
-{
-    ngx_str_t  value;
-
-    value.data = *p;
-    *p = ngx_http_btcf_number(*p, n);
-    value.len = *p - value.data;
-
-    return ngx_http_btcf_add_header(r, key, &value) ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 
 static u_char *
-ngx_http_btcf_number(u_char *p, uint64_t n)
+ngx_http_btcf_number(u_char *p, uint64_t n, ngx_str_t *digits)
 {
-    u_char   digits[NGX_INT64_LEN], *first;
+    u_char    text[NGX_INT64_LEN], *first;
 
-    first = digits + sizeof(digits);
+    first = text + sizeof(text);
 
     do {
         *--first = (u_char) ('0' + n % 10);
         n /= 10;
     } while (n);
 
-    return ngx_cpymem(p, first, digits + sizeof(digits) - first);
+    digits->data = p;
+    digits->len = text + sizeof(text) - first;
+
+    return ngx_cpymem(p, first, digits->len);
 }
 
 

@@ -41,11 +41,13 @@ static struct btcf_take judge(uint64_t tat_ns, const struct btcf_rate *rate, uin
 {
     uint64_t capacity_ns = rate->burst * rate->period_ns;
     uint64_t owed_ns = tat_ns > now_ns ? tat_ns - now_ns : 0;
-    struct btcf_take take = {
-        .remaining = owed_ns >= capacity_ns ? 0 : (capacity_ns - owed_ns) / rate->period_ns,
-        .reset_ns = owed_ns,
-    };
+    struct btcf_take take = {.reset_ns = owed_ns};
 
+    /* Most come to a full bucket: no division for them. */
+    if (owed_ns == 0)
+        take.remaining = rate->burst;
+    else if (owed_ns < capacity_ns)
+        take.remaining = (capacity_ns - owed_ns) / rate->period_ns;
     take.admitted = cost <= take.remaining;
     if (take.admitted)
         return take;
