@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use BTCF;
+use BTCF::Token;
 use IO::Socket::INET;
 use POSIX qw(:sys_wait_h);
 use Test::More;
@@ -27,7 +28,11 @@ my $dir = temp_dir() . '/v';
 mkdir $dir;
 mkdir "$dir/tmp";
 my $self = {dir => $dir, port => free_port(), plain => free_port()};
-spew("$dir/nginx.conf", BTCF::config($self, routes => 'include ' . root_dir() . '/conf/routes.conf;'));
+# Keys are OpenSSL's memory, outside of the pool: a cycle that did not give them back would lose them here.
+my %keys = map { $_ => token_key($_, kid => $_) } qw(RS256 ES256 EdDSA);
+spew("$dir/keys.jwks", jwks(values %keys));
+my $token = token($keys{RS256}, {iss => 'them', sub => 'alice', scope => 'read', exp => time + 3600});
+spew("$dir/nginx.conf", BTCF::config($self, http => "btcf_jwks_file $dir/keys.jwks;", routes => 'include ' . root_dir() . '/conf/routes.conf;'));
 
 my $master = fork // die "fork: $!";
 if ($master == 0) {
@@ -57,7 +62,7 @@ ok(wait_for(sub { ask('/v1/forecasts/1d') == 200 }, $SECONDS), 'nginx serves und
 my ($wrong, $left) = (0, 0);
 for my $reload (1 .. $RELOADS) {
     my %expected = ('/v1/forecasts/1d' => [200, "X-API-Key: $key"], '/v1/forecasts' => [200], '/v1/stream' => [200, "X-API-Key: $key"],
-        '/v1/forecasts/4h' => [401, 'Authorization: Bearer eyJhbGciOiJFUzI1NiJ9.e30.AA'], '/metrics' => [200]);
+        '/v1/forecasts/4h' => [401, 'Authorization: Bearer eyJhbGciOiJFUzI1NiJ9.e30.AA'], '/metrics' => [200], '/v1/forecasts/7d' => [200, "Authorization: Bearer $token"]);
     for my $path (sort keys %expected) {
         my ($status, @headers) = @{$expected{$path}};
         $wrong++ if ask($path, @headers) != $status;
