@@ -59,7 +59,10 @@ my $before = rss_kb($worker);
 $seg->event('price', $wide, 0, count => 6000, every_us => 100) for 1 .. 2;
 $seg->event('status', '{"b":1}');
 ok($reader->until(sub { $reader->{data}{$all} =~ /"b":1/ }), '... for somebody else');
-cmp_ok(rss_kb($worker) - $before, '<', 256, '... and what is held back costs no memory');
+SKIP: {
+    skip 'memory under sanitizers says nothing', 1 if $ENV{BTCF_NGINX} && !$ENV{BTCF_MODULE};
+    cmp_ok(rss_kb($worker) - $before, '<', 256, '... and what is held back costs no memory');
+}
 $d->pump(0.1);
 is(join('', map { $d->{data}{$_} } @held), '', '... is not sent');
 
