@@ -295,6 +295,11 @@ ngx_http_btcf_is_whole(ngx_http_request_t *r, const ngx_http_btcf_ctx_t *ctx)
 
     c = r->connection;
 
+    if (ctx->stream) {
+        /* paid for by being opened: it has no end that could be missing */
+        return r->header_sent;
+    }
+
     return r->header_sent
            && (ctx->complete || r->header_only)
            && r->out == NULL
@@ -308,6 +313,10 @@ ngx_http_btcf_is_whole(ngx_http_request_t *r, const ngx_http_btcf_ctx_t *ctx)
 static enum btcf_usage_class
 ngx_http_btcf_usage_class(ngx_http_request_t *r)
 {
+    if (ngx_http_btcf_find_ctx(r)->stream) {
+        return BTCF_USAGE_STREAM;
+    }
+
     switch (ngx_http_btcf_route(r)) {
 
     case BTCF_ROUTE_FORECAST:

@@ -435,9 +435,9 @@ ngx_http_btcf_metrics_gauges(u_char *p, const ngx_http_btcf_main_conf_t *mcf)
                                        ngx_http_btcf_counter(streams_opened));
 
     p = ngx_http_btcf_metrics_head(p, "btcf_streams", "gauge",
-                                   "Open streams; those of a killed worker"
-                                   " stay until edge is made anew.");
-    p = ngx_sprintf(p, "btcf_streams %uL\n", opened - closed);
+                                   "Open streams.");
+    p = ngx_sprintf(p, "btcf_streams %uL\n",
+                    opened > closed ? opened - closed : 0);
 
     return p;
 }

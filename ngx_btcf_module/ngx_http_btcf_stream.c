@@ -58,6 +58,7 @@ typedef struct {
 } ngx_http_btcf_streams_t;
 
 
+static void ngx_http_btcf_stream_settle(struct btcf_metric_block *metrics);
 static void ngx_http_btcf_stream_tick(ngx_event_t *ev);
 static void ngx_http_btcf_stream_notice(ngx_http_btcf_streams_t *streams);
 static void ngx_http_btcf_stream_review(ngx_http_btcf_streams_t *streams);
@@ -89,6 +90,8 @@ ngx_http_btcf_stream_init(ngx_cycle_t *cycle,
     streams->mcf = mcf;
     streams->metrics = ngx_http_btcf_meter_block(mcf);
 
+    ngx_http_btcf_stream_settle(streams->metrics);
+
     streams->dummy.fd = (ngx_socket_t) -1;
 
     streams->tick.handler = ngx_http_btcf_stream_tick;
@@ -99,6 +102,27 @@ ngx_http_btcf_stream_init(ngx_cycle_t *cycle,
     streams->turn.handler = ngx_http_btcf_stream_turn;
     streams->turn.data = &streams->dummy;
     streams->turn.log = cycle->log;
+}
+
+
+/*
+ * What the process that had this slot before left open is not open any more:
+ * it was killed, or it would have closed it.
+ */
+
+static void
+ngx_http_btcf_stream_settle(struct btcf_metric_block *metrics)
+{
+    uint64_t  opened, closed;
+
+    closed = atomic_load_explicit(&metrics->streams_closed,
+                                  memory_order_relaxed);
+    opened = atomic_load_explicit(&metrics->streams_opened,
+                                  memory_order_relaxed);
+
+    if (opened > closed) {
+        btcf_count(&metrics->streams_closed, opened - closed);
+    }
 }
 
 

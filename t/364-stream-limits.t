@@ -29,6 +29,8 @@ my $t = nginx(
 sub stream { my ($key) = @_; return SSE->open($t, '/v1/stream', $key ? ('X-API-Key' => $key) : ()) }
 sub counted { my ($name) = @_; return get($t, '/metrics')->{body} =~ /^btcf_$name(?:\{[^}]*\})? (\d+)$/m ? $1 : -1 }
 
+sub gauge { return counted('streams') }
+
 # what a refusal says
 sub refusal {
     my ($s) = @_;
@@ -44,6 +46,8 @@ is(refusal(stream($keys[$_])), '429 stream-limit', "... not one more (key $_)") 
 is(refusal(stream($other)), '200 open', 'another account has its own');
 is(refusal(stream($none)), '429 stream-limit', 'a plan without streams has none');
 is(refusal(stream()), '200 open', 'guests are counted apart');
+ok(wait_for { gauge() == 6 }, 'the metrics know how many are open') or diag(gauge());
+cmp_ok(counted('streams_refused_total'), '==', 4, '... and how many were refused');
 
 # places come back
 (shift @open)->close;
@@ -60,6 +64,7 @@ expect_log(qr/worker process \d+ exited on signal 9/);
 kill 'KILL', @workers;
 ok(wait_for { my @now = workers_of($t); @now == 2 && $now[0] != $workers[0] && $now[0] != $workers[1] }, 'both workers are killed');
 ok($_->is_closed, '... with the streams they had') for @open;
+ok(wait_for { gauge() == 0 }, '... and are not open any more, by the metrics');
 my $again;
 ok((wait_for { $again = stream($keys[0]); $again->{status} == 200 } 15), 'what killed workers held is free within some seconds');
 @open = ($again);

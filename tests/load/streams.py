@@ -107,6 +107,7 @@ def measure_latency(nginx, publisher, clients, seconds):
     some = Clients(nginx.port, readers, stuck)
     some.wait_for(lambda s: s['open'] == clients, 'clients do not connect')
     publish(publisher, EVENTS_PER_S, 1000000 // EVENTS_PER_S)
+    some.wait_for(lambda s: s['oldest'] == s['newest'], 'readers do not get the last event')
     some.ask('clear')
     start = nginx.cpu_ns()
     publish(publisher, EVENTS_PER_S * seconds, 1000000 // EVENTS_PER_S)
