@@ -10,6 +10,8 @@
 
 #define HORIZON_NAMES "1h 4h 12h 1d 3d 7d 14d 30d"
 #define INTERVAL_NAMES "1h 4h 1d"
+#define EVENT_NAMES "price candle forecast status"
+#define EVENT_STREAM "text/event-stream"
 
 /* A parameter with a closed list of values. `in` is "path" or "query"; a query may hold several, comma-separated. */
 struct parameter {
@@ -19,6 +21,8 @@ struct parameter {
 static const struct parameter horizon_parameter = {"horizon", "path", HORIZON_NAMES, "how far ahead"};
 static const struct parameter horizons_parameter = {"horizons", "query", HORIZON_NAMES,
                                                     "a selection, comma-separated; all when absent"};
+static const struct parameter events_parameter = {"events", "query", EVENT_NAMES,
+                                                  "a selection, comma-separated; all when absent"};
 static const struct parameter interval_parameter = {"interval", "path", INTERVAL_NAMES, "length of a candle"};
 
 static const struct route {
@@ -39,6 +43,8 @@ static const struct route {
      NULL, false},
     {"/v1/data-quality", "How complete the input data is.", "application/json", "Object", NULL, false},
     {"/v1/status", "The state of the service and its parts.", "application/json", "Object", NULL, false},
+    {"/v1/stream", "Prices, candles, forecasts and states as they happen: server-sent events.", EVENT_STREAM, NULL,
+     &events_parameter, false},
     {"/healthz", "200 while the server answers at all.", NULL, NULL, NULL, false},
     {"/readyz", "200 while forecasts can be served, else 503.", NULL, NULL, NULL, false},
     {"/openapi.json", "This description.", "application/json", "Object", NULL, false},
@@ -174,7 +180,7 @@ static void render_path(struct json *json, const struct route *route)
     json_key(json, "responses");
     json_open(json, '{');
     render_response(json, "200", "the answer", route->type, route->schema);
-    if (route->type != NULL)
+    if (route->type != NULL && strcmp(route->type, EVENT_STREAM) != 0)
         render_response(json, "304", "unchanged since the version named in If-None-Match", NULL, NULL);
     if (route->parameter != NULL && strcmp(route->parameter->in, "path") == 0)
         render_response(json, "404", "no such thing", "application/problem+json", "Problem");

@@ -87,6 +87,19 @@ static void a_selection_is_an_array_in_one_parameter(void **state)
     json_decref(root);
 }
 
+static void a_stream_is_events_that_are_never_unchanged(void **state)
+{
+    (void)state;
+    json_t *root = openapi();
+    json_t *path = json_object_get(member(root, "paths"), "/v1/stream");
+    json_t *responses = member(path, "get.responses");
+    assert_non_null(json_object_get(member(json_object_get(responses, "200"), "content"), "text/event-stream"));
+    assert_null(json_object_get(responses, "304"));
+    assert_int_equal(json_array_size(member(json_array_get(member(path, "get.parameters"), 0), "schema.items.enum")),
+                     4);
+    json_decref(root);
+}
+
 static void the_page_names_every_path(void **state)
 {
     (void)state;
@@ -111,6 +124,7 @@ int main(void)
         cmocka_unit_test(every_reference_leads_to_a_schema),
         cmocka_unit_test(every_field_of_a_forecast_is_described_and_no_other),
         cmocka_unit_test(a_selection_is_an_array_in_one_parameter),
+        cmocka_unit_test(a_stream_is_events_that_are_never_unchanged),
         cmocka_unit_test(the_page_names_every_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
