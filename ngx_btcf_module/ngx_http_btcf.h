@@ -441,6 +441,8 @@ char *ngx_http_btcf_set_scopes(ngx_conf_t *cf, ngx_command_t *cmd,
  * the usage row of that number. BTCF_READ_OK, or fail closed. `scopes` are
  * those of the credential; the plan's bound them.
  */
+void ngx_http_btcf_principal_prefetch(ngx_http_request_t *r,
+    const struct btcf_auth *auth, uint32_t account, uint32_t row);
 enum btcf_read ngx_http_btcf_principal_account(ngx_http_request_t *r,
     const struct btcf_auth *auth, const struct btcf_account *account,
     uint32_t row, ngx_http_btcf_principal_t *principal);

@@ -58,6 +58,8 @@ ngx_http_btcf_apikey_judge(ngx_http_request_t *r,
     rc = btcf_auth_key(auth, parsed->digest, &key);
 
     if (rc == BTCF_READ_OK) {
+        ngx_http_btcf_principal_prefetch(r, auth, key.account, key.row);
+
         rc = btcf_auth_account(auth, key.account, &account);
     }
 

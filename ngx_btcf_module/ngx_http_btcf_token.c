@@ -43,7 +43,9 @@ static enum btcf_auth_outcome ngx_http_btcf_token_own(ngx_http_request_t *r,
     ngx_http_btcf_principal_t *principal);
 static enum btcf_auth_outcome ngx_http_btcf_token_foreign(
     ngx_http_request_t *r, const struct btcf_auth *auth,
-    const ngx_http_btcf_token_t *token, ngx_http_btcf_principal_t *principal);
+    ngx_http_btcf_token_t *token, ngx_http_btcf_principal_t *principal);
+static struct btcf_pool_entry *ngx_http_btcf_token_row(
+    const struct btcf_edge *edge, ngx_http_btcf_token_t *token);
 static ngx_int_t ngx_http_btcf_token_texts(ngx_http_request_t *r,
     const ngx_http_btcf_token_t *token, ngx_http_btcf_principal_t *principal);
 
@@ -348,6 +350,7 @@ ngx_http_btcf_token_account(const struct btcf_auth *auth,
     }
 
     token->account = account->number;
+    token->account_row = account->row;
 
     if (!(account->flags & BTCF_ACCOUNT_ENABLED)) {
         return BTCF_AUTH_UNKNOWN;
@@ -369,6 +372,11 @@ ngx_http_btcf_token_own(ngx_http_request_t *r, const struct btcf_auth *auth,
 {
     struct btcf_account     account;
     enum btcf_auth_outcome  outcome;
+
+    /* where both were found last, which is where they are */
+
+    ngx_http_btcf_principal_prefetch(r, auth, token->account,
+                                     token->account_row);
 
     outcome = ngx_http_btcf_token_account(auth, token, &account);
 
@@ -398,7 +406,7 @@ ngx_http_btcf_token_own(ngx_http_request_t *r, const struct btcf_auth *auth,
 
 static enum btcf_auth_outcome
 ngx_http_btcf_token_foreign(ngx_http_request_t *r,
-    const struct btcf_auth *auth, const ngx_http_btcf_token_t *token,
+    const struct btcf_auth *auth, ngx_http_btcf_token_t *token,
     ngx_http_btcf_principal_t *principal)
 {
     ngx_http_btcf_ctx_t              *ctx;
@@ -417,10 +425,7 @@ ngx_http_btcf_token_foreign(ngx_http_request_t *r,
                         & (ctx->plan.scopes | NGX_HTTP_BTCF_FOREIGN_SCOPES)
                         & ~(uint64_t) BTCF_SCOPE_ADMIN;
 
-    entry = btcf_pool_find(&mcf->edge,
-                           (char *) token->iss.data, token->iss.len,
-                           (char *) token->user.data, token->user.len,
-                           (int64_t) ngx_time());
+    entry = ngx_http_btcf_token_row(&mcf->edge, token);
 
     if (entry == NULL) {
         btcf_count(&ngx_http_btcf_meter_block(mcf)->pool_full, 1);
@@ -431,6 +436,34 @@ ngx_http_btcf_token_foreign(ngx_http_request_t *r,
     principal->usage = &entry->usage;
 
     return BTCF_AUTH_TOKEN;
+}
+
+
+/* A token in the cache knows where its row was: the set is not searched. */
+
+static struct btcf_pool_entry *
+ngx_http_btcf_token_row(const struct btcf_edge *edge,
+    ngx_http_btcf_token_t *token)
+{
+    int64_t                  now;
+    struct btcf_pool_entry  *entry;
+
+    now = (int64_t) ngx_time();
+    entry = token->pool;
+
+    if (entry && btcf_pool_is_still(entry, token->pool_hash, now)) {
+        return entry;
+    }
+
+    entry = btcf_pool_find(edge, (char *) token->iss.data, token->iss.len,
+                           (char *) token->user.data, token->user.len, now);
+
+    token->pool = entry;
+    token->pool_hash = entry ? atomic_load_explicit(&entry->hash,
+                                                    memory_order_relaxed)
+                             : 0;
+
+    return entry;
 }
 
 

@@ -67,7 +67,12 @@ typedef struct {
     /* of our own tokens */
     uint8_t                     account_id[BTCF_ID_SIZE];
     uint8_t                     session_id[BTCF_ID_SIZE];
-    uint32_t                    account;    /* where it was last found */
+    uint32_t                    account;    /* where it was last found, */
+    uint32_t                    account_row;    /* and its usage row */
+
+    /* of a third party's: its row, as last found; NULL: not looked for yet */
+    struct btcf_pool_entry     *pool;
+    uint64_t                    pool_hash;
 } ngx_http_btcf_token_t;
 
 

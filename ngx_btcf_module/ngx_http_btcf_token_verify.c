@@ -78,6 +78,8 @@ ngx_http_btcf_token_verify(ngx_http_request_t *r, const ngx_str_t *text,
     if (verdict == BTCF_TOKEN_VALID) {
         token->issuer = issuer;
         token->generation = ngx_http_btcf_jwks_generation(issuer);
+        token->pool = NULL;
+        token->account_row = 0;
         verdict = ngx_http_btcf_token_read(r, &claims, ticket, token);
     }
 

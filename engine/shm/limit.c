@@ -322,6 +322,13 @@ static struct btcf_pool_entry *find_or_claim(struct btcf_pool_entry *set, uint64
     return NULL;
 }
 
+/* Whoever has just been found must not be taken for idle before the answer has been counted. */
+static void touch(struct btcf_pool_entry *entry, int64_t now_s)
+{
+    if ((int64_t)atomic_load_explicit(&entry->usage.last_used_s, memory_order_relaxed) < now_s - POOL_TOUCH_S)
+        atomic_store_explicit(&entry->usage.last_used_s, (uint64_t)now_s, memory_order_relaxed);
+}
+
 struct btcf_pool_entry *btcf_pool_find(const struct btcf_edge *edge, const char *issuer, size_t issuer_len,
                                        const char *subject, size_t subject_len, int64_t now_s)
 {
@@ -333,10 +340,15 @@ struct btcf_pool_entry *btcf_pool_find(const struct btcf_edge *edge, const char 
     if (entry == NULL)
         return NULL;
     settle_subject(entry, &name);
-    /* Whoever has just been found must not be taken for idle before the answer has been counted. */
-    if ((int64_t)atomic_load_explicit(&entry->usage.last_used_s, memory_order_relaxed) < now_s - POOL_TOUCH_S)
-        atomic_store_explicit(&entry->usage.last_used_s, (uint64_t)now_s, memory_order_relaxed);
+    touch(entry, now_s);
     return entry;
+}
+
+bool btcf_pool_is_still(struct btcf_pool_entry *entry, uint64_t hash, int64_t now_s)
+{
+    touch(entry, now_s);
+    /* After the touch: who finds the principal there now finds it in use, too. */
+    return atomic_load_explicit(&entry->hash, memory_order_acquire) == hash;
 }
 
 /* ---- usage ------------------------------------------------------------------------------------------------------- */
