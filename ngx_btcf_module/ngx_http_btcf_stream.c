@@ -107,13 +107,18 @@ ngx_http_btcf_stream_init(ngx_cycle_t *cycle,
 
 /*
  * What the process that had this slot before left open is not open any more:
- * it was killed, or it would have closed it.
+ * it was killed, or it would have closed it. The last block is shared by all
+ * slots that have none of their own, so nobody knows.
  */
 
 static void
 ngx_http_btcf_stream_settle(struct btcf_metric_block *metrics)
 {
     uint64_t  opened, closed;
+
+    if (ngx_process_slot >= BTCF_METRIC_BLOCKS - 1) {
+        return;
+    }
 
     closed = atomic_load_explicit(&metrics->streams_closed,
                                   memory_order_relaxed);
