@@ -30,13 +30,23 @@ ngx_http_btcf_apikey(ngx_http_request_t *r, const ngx_str_t *text,
     const struct btcf_auth          *auth;
     const ngx_http_btcf_loc_conf_t  *lcf;
 
-    if (!btcf_api_key_parse((char *) text->data, text->len, &parsed)) {
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+    auth = ngx_http_btcf_segment_auth(lcf->policy.max_stale);
+
+    /*
+     * The digest first: what it leads to comes from memory while the checksum
+     * is computed. Nothing is looked at before that has been found good.
+     */
+
+    if (auth && text->len == BTCF_API_KEY_LEN) {
+        btcf_api_key_digest((char *) text->data, parsed.digest);
+        btcf_auth_key_prefetch(auth, parsed.digest);
+    }
+
+    if (!btcf_api_key_check((char *) text->data, text->len, &parsed)) {
         principal->outcome = BTCF_AUTH_MALFORMED;
         return NGX_OK;
     }
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
-    auth = ngx_http_btcf_segment_auth(lcf->policy.max_stale);
 
     principal->outcome = auth ? ngx_http_btcf_apikey_judge(r, auth, &parsed,
                                                            principal)

@@ -82,9 +82,16 @@ static uint32_t crc32_ieee(const char *text, size_t len);
 static uint64_t number_of(const char *digits, size_t len);
 static bool is_base62(const char *text, size_t len);
 static bool random_digits(char *text, size_t len);
-static void digest_text(const char *text, unsigned char digest[32]);
 
 bool btcf_api_key_parse(const char *text, size_t len, struct btcf_api_key *key)
+{
+    if (!btcf_api_key_check(text, len, key))
+        return false;
+    btcf_api_key_digest(text, key->digest);
+    return true;
+}
+
+bool btcf_api_key_check(const char *text, size_t len, struct btcf_api_key *key)
 {
     if (len != BTCF_API_KEY_LEN)
         return false;
@@ -103,8 +110,17 @@ bool btcf_api_key_parse(const char *text, size_t len, struct btcf_api_key *key)
     if (number_of(check, BTCF_API_KEY_CHECK_LEN) != crc32_ieee(text, CHECKED_LEN))
         return false;
     key->id = id;
-    digest_text(text, key->digest);
     return true;
+}
+
+void btcf_api_key_digest(const char *text, unsigned char digest[32])
+{
+    SHA256_CTX state;
+
+    SHA256_Init(&state);
+    SHA256_Update(&state, text, BTCF_API_KEY_LEN);
+    SHA256_Final(digest, &state);
+    OPENSSL_cleanse(&state, sizeof(state));
 }
 
 bool btcf_api_key_make(bool is_test, char text[BTCF_API_KEY_LEN + 1])
@@ -178,14 +194,4 @@ static bool random_digits(char *text, size_t len)
     }
     OPENSSL_cleanse(bytes, sizeof(bytes));
     return ok;
-}
-
-static void digest_text(const char *text, unsigned char digest[32])
-{
-    SHA256_CTX state;
-
-    SHA256_Init(&state);
-    SHA256_Update(&state, text, BTCF_API_KEY_LEN);
-    SHA256_Final(digest, &state);
-    OPENSSL_cleanse(&state, sizeof(state));
 }

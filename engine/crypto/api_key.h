@@ -32,6 +32,11 @@ struct btcf_api_key {
 /* Form and checksum; then the digest. False, and nothing to be told apart, for any other text. */
 bool btcf_api_key_parse(const char *text, size_t len, struct btcf_api_key *key) BTCF_MUST_CHECK;
 
+/* The two halves of it, for who wants to fetch what the digest leads to while the checksum is computed: form and checksum
+ * (sets all but the digest), and the digest of a text that is BTCF_API_KEY_LEN long. */
+bool btcf_api_key_check(const char *text, size_t len, struct btcf_api_key *key) BTCF_MUST_CHECK;
+void btcf_api_key_digest(const char *text, unsigned char digest[32]);
+
 /* Makes a new key: BTCF_API_KEY_LEN characters and a NUL. False when the system has no random bytes. The caller wipes
  * the text (OPENSSL_cleanse) when it has been shown. */
 bool btcf_api_key_make(bool is_test, char text[BTCF_API_KEY_LEN + 1]) BTCF_MUST_CHECK;

@@ -217,6 +217,12 @@ static enum btcf_read find_key(const struct btcf_auth *auth, const uint8_t *dige
     }
 }
 
+void btcf_auth_key_prefetch(const struct btcf_auth *auth, const uint8_t digest[BTCF_DIGEST_SIZE])
+{
+    if (auth->header != NULL)
+        __builtin_prefetch(&auth->key_index[(uint32_t)first_word(digest) & (auth->key_buckets - 1)]);
+}
+
 enum btcf_read btcf_auth_key(const struct btcf_auth *auth, const uint8_t digest[BTCF_DIGEST_SIZE],
                              struct btcf_key *key)
 {

@@ -56,6 +56,9 @@ bool btcf_auth_attach(struct btcf_auth *auth, const struct btcf_reader *reader);
 enum btcf_read btcf_auth_key(const struct btcf_auth *auth, const uint8_t digest[BTCF_DIGEST_SIZE],
                              struct btcf_key *key) BTCF_MUST_CHECK;
 
+/* Begins to fetch the first cache line that btcf_auth_key will want, and does not wait for it. */
+void btcf_auth_key_prefetch(const struct btcf_auth *auth, const uint8_t digest[BTCF_DIGEST_SIZE]);
+
 /* By number (from a key), and by public id (from a token). */
 enum btcf_read btcf_auth_account(const struct btcf_auth *auth, uint32_t number,
                                  struct btcf_account *account) BTCF_MUST_CHECK;
