@@ -49,6 +49,11 @@
 /* max-age of a document that never goes stale, in seconds */
 #define NGX_HTTP_BTCF_TIMELESS_AGE  60
 
+#define NGX_HTTP_BTCF_NS            UINT64_C(1000000000)
+
+/* the most units that one request can cost */
+#define NGX_HTTP_BTCF_COST_MAX      1000000
+
 /* btcf_stale */
 #define NGX_HTTP_BTCF_STALE_SERVE   0
 #define NGX_HTTP_BTCF_STALE_ERROR   1

@@ -19,8 +19,6 @@
 #include "ngx_http_btcf.h"
 
 
-#define NGX_HTTP_BTCF_NS           UINT64_C(1000000000)
-
 /* a name in quotes with its suffix, what is between numbers, and the numbers */
 #define NGX_HTTP_BTCF_TOLD_MAX                                                \
     (BTCF_PLAN_NAME_MAX + sizeof("\"-month\";r=;t=") + 3 * NGX_INT64_LEN)

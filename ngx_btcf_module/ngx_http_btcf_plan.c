@@ -13,7 +13,6 @@
 #include "ngx_http_btcf.h"
 
 
-#define NGX_HTTP_BTCF_NS          UINT64_C(1000000000)
 #define NGX_HTTP_BTCF_DAY_S       86400
 
 
