@@ -122,11 +122,8 @@ static int run_model(const struct bench *bench, const struct model *model, struc
 {
     struct model_params params = {.seed = bench->options->seed};
     size_t steps = (size_t)(bench->horizon_s * MS / bench->points->step_ms);
-    struct model_state *state;
 
-    if (model->fit(bench->arena, bench->points, &params, steps, &state) < 0)
-        return -1;
-    return model->forecast(bench->arena, state, bench->points, steps, curve);
+    return model_ask(bench->arena, model, bench->points, &params, steps, curve);
 }
 
 /* Everything that follows from a curve. E_INPUT when it does not fit into prices. */

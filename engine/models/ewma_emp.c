@@ -69,8 +69,8 @@ static void make_scales(double *returns, size_t count, size_t burn, double lambd
     }
 }
 
-static int ewma_emp_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
-                             size_t steps, struct quantile_curve *curve)
+static int ewma_emp_one(struct arena *arena, const struct model_state *state, const struct series *series,
+                        size_t steps, struct quantile_curve *curve)
 {
     struct model_need need = ewma_emp_need(&state->params, series->step_ms, steps);
 
@@ -104,11 +104,26 @@ static int ewma_emp_forecast(struct arena *arena, const struct model_state *stat
 }
 
 extern const struct model model_ewma_emp;
+
+static int ewma_emp_fit(struct arena *arena, const struct series *series, const struct model_params *params,
+                        const size_t *steps, size_t count, struct model_state **state)
+{
+    (void)steps;
+    (void)count;
+    return plain_fit(arena, &model_ewma_emp, series, params, state);
+}
+
+static void ewma_emp_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
+                              const size_t *steps, size_t count, struct model_answer *answers)
+{
+    plain_forecast(arena, state, series, steps, count, answers, ewma_emp_one);
+}
+
 const struct model model_ewma_emp = {
     .name = "ewma-emp",
     .summary = "exponentially weighted volatility with empirical quantiles of standardised returns",
     .state_version = 1,
     .need = ewma_emp_need,
-    .fit = plain_fit,
+    .fit = ewma_emp_fit,
     .forecast = ewma_emp_forecast,
 };

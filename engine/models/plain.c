@@ -5,14 +5,21 @@
 
 #define DAY_MS INT64_C(86400000)
 
-int plain_fit(struct arena *arena, const struct series *series, const struct model_params *params, size_t steps_max,
-              struct model_state **state)
+int plain_fit(struct arena *arena, const struct model *model, const struct series *series,
+              const struct model_params *params, struct model_state **state)
 {
-    (void)series;
-    (void)steps_max;
-    *state = arena_alloc(arena, sizeof **state);
-    (*state)->params = *params;
+    *state = model_state_make(arena, model, series, params, NULL, 0, 0, sizeof **state);
     return 0;
+}
+
+void plain_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
+                    const size_t *steps, size_t count, struct model_answer *answers, plain_one *one)
+{
+    for (size_t i = 0; i < count; i++) {
+        answers[i] = (struct model_answer){0};
+        if (one(arena, state, series, steps[i], &answers[i].curve) < 0)
+            model_answer_refuse(arena, &answers[i]);
+    }
 }
 
 size_t plain_window(const struct model_params *params, int64_t step_ms, size_t hourly, size_t daily)

@@ -1,4 +1,4 @@
-/* What the models without parameters share: a state that only holds the caller's wishes, and words for refusals. */
+/* What the models without parameters share: a state without content, one horizon after the other, words for refusals. */
 #ifndef MODELS_PLAIN_H
 #define MODELS_PLAIN_H
 
@@ -7,13 +7,17 @@
 #include "models/model.h"
 #include "models/series.h"
 
-struct model_state {
-    struct model_params params;
-};
+/* Makes the curve of one horizon; -1 with an error is a refusal. */
+typedef int plain_one(struct arena *arena, const struct model_state *state, const struct series *series, size_t steps,
+                      struct quantile_curve *curve);
 
-/* The `fit` of a model that learns nothing. */
-int plain_fit(struct arena *arena, const struct series *series, const struct model_params *params, size_t steps_max,
-              struct model_state **state) BTCF_MUST_CHECK;
+/* The `fit` of a model that learns nothing: a state that only holds the caller's wishes. */
+int plain_fit(struct arena *arena, const struct model *model, const struct series *series,
+              const struct model_params *params, struct model_state **state) BTCF_MUST_CHECK;
+
+/* The `forecast` of a model that makes each horizon by itself. */
+void plain_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
+                    const size_t *steps, size_t count, struct model_answer *answers, plain_one *one);
 
 /* The window that was asked for, else the one for bars of a day and longer, else the one for shorter ones. */
 size_t plain_window(const struct model_params *params, int64_t step_ms, size_t hourly, size_t daily);

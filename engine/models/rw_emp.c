@@ -25,8 +25,8 @@ static struct model_need rw_emp_need(const struct model_params *params, int64_t 
     return (struct model_need){.min = (least < window ? least : window) + steps, .used = window + steps};
 }
 
-static int rw_emp_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
-                           size_t steps, struct quantile_curve *curve)
+static int rw_emp_one(struct arena *arena, const struct model_state *state, const struct series *series, size_t steps,
+                      struct quantile_curve *curve)
 {
     struct model_need need = rw_emp_need(&state->params, series->step_ms, steps);
 
@@ -45,11 +45,26 @@ static int rw_emp_forecast(struct arena *arena, const struct model_state *state,
 }
 
 extern const struct model model_rw_emp;
+
+static int rw_emp_fit(struct arena *arena, const struct series *series, const struct model_params *params,
+                      const size_t *steps, size_t count, struct model_state **state)
+{
+    (void)steps;
+    (void)count;
+    return plain_fit(arena, &model_rw_emp, series, params, state);
+}
+
+static void rw_emp_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
+                            const size_t *steps, size_t count, struct model_answer *answers)
+{
+    plain_forecast(arena, state, series, steps, count, answers, rw_emp_one);
+}
+
 const struct model model_rw_emp = {
     .name = "rw-emp",
     .summary = "empirical quantiles of past returns over the same horizon",
     .state_version = 1,
     .need = rw_emp_need,
-    .fit = plain_fit,
+    .fit = rw_emp_fit,
     .forecast = rw_emp_forecast,
 };

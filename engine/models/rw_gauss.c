@@ -25,8 +25,8 @@ static struct model_need rw_gauss_need(const struct model_params *params, int64_
     return (struct model_need){.min = (window < RETURNS_MIN ? window : RETURNS_MIN) + 1, .used = window + 1};
 }
 
-static int rw_gauss_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
-                             size_t steps, struct quantile_curve *curve)
+static int rw_gauss_one(struct arena *arena, const struct model_state *state, const struct series *series,
+                        size_t steps, struct quantile_curve *curve)
 {
     struct model_need need = rw_gauss_need(&state->params, series->step_ms, steps);
 
@@ -47,11 +47,26 @@ static int rw_gauss_forecast(struct arena *arena, const struct model_state *stat
 }
 
 extern const struct model model_rw_gauss;
+
+static int rw_gauss_fit(struct arena *arena, const struct series *series, const struct model_params *params,
+                        const size_t *steps, size_t count, struct model_state **state)
+{
+    (void)steps;
+    (void)count;
+    return plain_fit(arena, &model_rw_gauss, series, params, state);
+}
+
+static void rw_gauss_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
+                              const size_t *steps, size_t count, struct model_answer *answers)
+{
+    plain_forecast(arena, state, series, steps, count, answers, rw_gauss_one);
+}
+
 const struct model model_rw_gauss = {
     .name = "rw-gauss",
     .summary = "Gaussian random walk without drift; the baseline",
     .state_version = 1,
     .need = rw_gauss_need,
-    .fit = plain_fit,
+    .fit = rw_gauss_fit,
     .forecast = rw_gauss_forecast,
 };

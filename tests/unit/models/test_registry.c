@@ -46,11 +46,8 @@ static int forecast(const struct model *model, const struct series *series, size
                     struct quantile_curve *curve)
 {
     const struct model_params params = {.mirrored = mirrored};
-    struct model_state *model_state;
 
-    if (model->fit(arena, series, &params, steps, &model_state) < 0)
-        return -1;
-    return model->forecast(arena, model_state, series, steps, curve);
+    return model_ask(arena, model, series, &params, steps, curve);
 }
 
 /* Calls `check` for each model, step and horizon. */

@@ -23,11 +23,9 @@ static struct quantile_curve ask(struct arena *arena, const struct series *serie
 {
     const struct model *model = model_find("rw-gauss");
     const struct model_params params = {.window = window};
-    struct model_state *model_state;
     struct quantile_curve curve;
 
-    assert_int_equal(model->fit(arena, series, &params, steps, &model_state), 0);
-    assert_int_equal(model->forecast(arena, model_state, series, steps, &curve), 0);
+    assert_int_equal(model_ask(arena, model, series, &params, steps, &curve), 0);
     return curve;
 }
 
