@@ -31,7 +31,7 @@ struct fits_request {
     const struct model *model;
     const struct series *series; /* own steps, up to the origin */
     int64_t step_ms;             /* what the model works on: the series' step, or 24-hour bars */
-    const size_t *steps;         /* horizons in steps of step_ms, ascending; all that are ever asked for at this step */
+    const size_t *steps; /* horizons in steps of step_ms, ascending; all that are ever asked for at this step */
     size_t count;
     struct model_params params;
     enum fits_policy policy;

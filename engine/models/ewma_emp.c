@@ -105,18 +105,15 @@ static int ewma_emp_one(struct arena *arena, const struct model_state *state, co
 
 extern const struct model model_ewma_emp;
 
-static int ewma_emp_fit(struct arena *arena, const struct series *series, const struct model_params *params,
-                        const size_t *steps, size_t count, struct model_state **state)
+static int ewma_emp_fit(struct arena *arena, const struct model_task *task, struct model_state **state)
 {
-    (void)steps;
-    (void)count;
-    return plain_fit(arena, &model_ewma_emp, series, params, state);
+    return plain_fit(arena, &model_ewma_emp, task, state);
 }
 
-static void ewma_emp_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
-                              const size_t *steps, size_t count, struct model_answer *answers)
+static void ewma_emp_forecast(struct arena *arena, const struct model_state *state, const struct model_task *task,
+                              struct model_answer *answers)
 {
-    plain_forecast(arena, state, series, steps, count, answers, ewma_emp_one);
+    plain_forecast(arena, state, task, ewma_emp_one, answers);
 }
 
 const struct model model_ewma_emp = {

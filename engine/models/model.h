@@ -71,6 +71,14 @@ struct model_parameter {
     double value;
 };
 
+/* What a fit or a forecast is asked for. */
+struct model_task {
+    const struct series *series;       /* ends at the refit instant, or at the origin */
+    const struct model_params *params; /* of a forecast: not looked at, the state has its own */
+    const size_t *steps;               /* horizons in steps of the series, ascending */
+    size_t count;                      /* 1..MODEL_STEPS_MAX */
+};
+
 /* The answer for one horizon. */
 struct model_answer {
     struct quantile_curve curve; /* good when there is no refusal */
@@ -84,14 +92,13 @@ struct model {
     int64_t refit_s; /* distance of refit instants; 0: nothing is learned, fit is free */
     /* For a forecast of `steps` steps of `step_ms`. */
     struct model_need (*need)(const struct model_params *params, int64_t step_ms, size_t steps);
-    /* Fits on the series for `count` (1..MODEL_STEPS_MAX) horizons, ascending. A horizon that cannot be fitted is refused
-     * by `forecast` later; E_INPUT with a reason when none can. State lives in the arena, made by model_state_make. */
-    int (*fit)(struct arena *arena, const struct series *series, const struct model_params *params,
-               const size_t *steps, size_t count, struct model_state **state) BTCF_MUST_CHECK;
-    /* An answer for each of `count` horizons (a subset of those that it was fitted for, ascending), seen from the series'
+    /* Fits for all horizons of the task. One that cannot be fitted is refused by `forecast` later; E_INPUT with a reason
+     * when none can. The state lives in the arena, made by model_state_make. */
+    int (*fit)(struct arena *arena, const struct model_task *task, struct model_state **state) BTCF_MUST_CHECK;
+    /* An answer for each horizon of the task (a subset of those that the state was fitted for), seen from the series'
      * end. Never a curve that is not finite. The series ends at or after the state's fitted_ms. */
-    void (*forecast)(struct arena *arena, const struct model_state *state, const struct series *series,
-                     const size_t *steps, size_t count, struct model_answer *answers);
+    void (*forecast)(struct arena *arena, const struct model_state *state, const struct model_task *task,
+                     struct model_answer *answers);
     /* What was learned, at most `max` of them; returns how many. NULL when nothing is. */
     size_t (*parameters)(const struct model_state *state, struct model_parameter *out, size_t max);
     /* Whether a state loaded from bytes, whose head was checked, is whole (indices in range, numbers finite). NULL: any. */
@@ -104,10 +111,9 @@ extern const struct model *const models[];
 /* By name, or NULL. */
 const struct model *model_find(const char *name);
 
-/* Makes a state of `bytes` >= sizeof(struct model_state), zeroed, its head filled in; `points` of the series' tail count as
- * training data. */
-void *model_state_make(struct arena *arena, const struct model *model, const struct series *series,
-                       const struct model_params *params, const size_t *steps, size_t count, size_t points,
+/* Makes a state of `bytes` >= sizeof(struct model_state), zeroed, its head filled in; the newest `points` of the series
+ * count as training data. */
+void *model_state_make(struct arena *arena, const struct model *model, const struct model_task *task, size_t points,
                        size_t bytes);
 
 /* Bytes as they were stored (state->bytes of them) back to a state, copied into the arena. E_INPUT when they are not a

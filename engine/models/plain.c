@@ -5,19 +5,20 @@
 
 #define DAY_MS INT64_C(86400000)
 
-int plain_fit(struct arena *arena, const struct model *model, const struct series *series,
-              const struct model_params *params, struct model_state **state)
+int plain_fit(struct arena *arena, const struct model *model, const struct model_task *task,
+              struct model_state **state)
 {
-    *state = model_state_make(arena, model, series, params, NULL, 0, 0, sizeof **state);
+    *state = model_state_make(arena, model, task, 0, sizeof **state);
+    (*state)->step_count = 0;
     return 0;
 }
 
-void plain_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
-                    const size_t *steps, size_t count, struct model_answer *answers, plain_one *one)
+void plain_forecast(struct arena *arena, const struct model_state *state, const struct model_task *task,
+                    plain_one *one, struct model_answer *answers)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < task->count; i++) {
         answers[i] = (struct model_answer){0};
-        if (one(arena, state, series, steps[i], &answers[i].curve) < 0)
+        if (one(arena, state, task->series, task->steps[i], &answers[i].curve) < 0)
             model_answer_refuse(arena, &answers[i]);
     }
 }

@@ -11,13 +11,13 @@
 typedef int plain_one(struct arena *arena, const struct model_state *state, const struct series *series, size_t steps,
                       struct quantile_curve *curve);
 
-/* The `fit` of a model that learns nothing: a state that only holds the caller's wishes. */
-int plain_fit(struct arena *arena, const struct model *model, const struct series *series,
-              const struct model_params *params, struct model_state **state) BTCF_MUST_CHECK;
+/* The `fit` of a model that learns nothing: a state that only holds the caller's wishes, good for any horizon. */
+int plain_fit(struct arena *arena, const struct model *model, const struct model_task *task,
+              struct model_state **state) BTCF_MUST_CHECK;
 
 /* The `forecast` of a model that makes each horizon by itself. */
-void plain_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
-                    const size_t *steps, size_t count, struct model_answer *answers, plain_one *one);
+void plain_forecast(struct arena *arena, const struct model_state *state, const struct model_task *task,
+                    plain_one *one, struct model_answer *answers);
 
 /* The window that was asked for, else the one for bars of a day and longer, else the one for shorter ones. */
 size_t plain_window(const struct model_params *params, int64_t step_ms, size_t hourly, size_t daily);

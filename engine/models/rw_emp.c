@@ -46,18 +46,15 @@ static int rw_emp_one(struct arena *arena, const struct model_state *state, cons
 
 extern const struct model model_rw_emp;
 
-static int rw_emp_fit(struct arena *arena, const struct series *series, const struct model_params *params,
-                      const size_t *steps, size_t count, struct model_state **state)
+static int rw_emp_fit(struct arena *arena, const struct model_task *task, struct model_state **state)
 {
-    (void)steps;
-    (void)count;
-    return plain_fit(arena, &model_rw_emp, series, params, state);
+    return plain_fit(arena, &model_rw_emp, task, state);
 }
 
-static void rw_emp_forecast(struct arena *arena, const struct model_state *state, const struct series *series,
-                            const size_t *steps, size_t count, struct model_answer *answers)
+static void rw_emp_forecast(struct arena *arena, const struct model_state *state, const struct model_task *task,
+                            struct model_answer *answers)
 {
-    plain_forecast(arena, state, series, steps, count, answers, rw_emp_one);
+    plain_forecast(arena, state, task, rw_emp_one, answers);
 }
 
 const struct model model_rw_emp = {

@@ -19,24 +19,24 @@ static uint64_t hash_of(const double *values, size_t count)
     return hash;
 }
 
-void *model_state_make(struct arena *arena, const struct model *model, const struct series *series,
-                       const struct model_params *params, const size_t *steps, size_t count, size_t points,
+void *model_state_make(struct arena *arena, const struct model *model, const struct model_task *task, size_t points,
                        size_t bytes)
 {
     struct model_state *state = arena_alloc(arena, bytes);
+    const struct series *series = task->series;
     size_t used = points < series->count ? points : series->count;
 
     memset(state, 0, bytes);
     state->bytes = bytes;
     state->version = model->state_version;
-    state->step_count = (uint32_t)count;
-    state->params = *params;
+    state->params = *task->params;
     state->step_ms = series->step_ms;
     state->fitted_ms = series->end_ms;
     state->points = used;
     state->data_hash = used == 0 ? 0 : hash_of(series->close + series->count - used, used);
-    for (size_t i = 0; i < count && i < MODEL_STEPS_MAX; i++)
-        state->steps[i] = (uint32_t)steps[i];
+    state->step_count = (uint32_t)task->count;
+    for (size_t i = 0; i < task->count; i++)
+        state->steps[i] = (uint32_t)task->steps[i];
     return state;
 }
 
@@ -79,10 +79,11 @@ int model_ask(struct arena *arena, const struct model *model, const struct serie
 {
     struct model_state *state;
     struct model_answer answer;
+    struct model_task task = {.series = series, .params = params, .steps = &steps, .count = 1};
 
-    if (model->fit(arena, series, params, &steps, 1, &state) < 0)
+    if (model->fit(arena, &task, &state) < 0)
         return -1;
-    model->forecast(arena, state, series, &steps, 1, &answer);
+    model->forecast(arena, state, &task, &answer);
     if (answer.refusal != NULL)
         return err_set(E_INPUT, "%s", answer.refusal);
     *curve = answer.curve;
