@@ -27,7 +27,10 @@
 
 static ngx_uint_t ngx_http_btcf_token_has_form(const ngx_str_t *text);
 static enum btcf_auth_outcome ngx_http_btcf_token_find(ngx_http_request_t *r,
-    const ngx_str_t *text, ngx_http_btcf_token_t **tokenp);
+    const struct btcf_auth *auth, const ngx_str_t *text,
+    const ngx_http_btcf_token_place_t *place, ngx_http_btcf_token_t **tokenp);
+static void ngx_http_btcf_token_prefetch(ngx_http_request_t *r,
+    const struct btcf_auth *auth, const ngx_http_btcf_token_place_t *place);
 static ngx_uint_t ngx_http_btcf_token_accepts(
     const ngx_http_btcf_loc_conf_t *lcf, const ngx_http_btcf_issuer_t *issuer);
 static enum btcf_auth_outcome ngx_http_btcf_token_judge(ngx_http_request_t *r,
@@ -81,9 +84,12 @@ ngx_http_btcf_token(ngx_http_request_t *r, const ngx_str_t *text,
     enum btcf_auth_outcome           outcome;
     ngx_http_btcf_token_t           *token;
     const struct btcf_auth          *auth;
+    ngx_http_btcf_token_place_t      place;
     const ngx_http_btcf_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
+
+    ngx_http_btcf_token_cache_locate(text, &place);
 
     principal->outcome = BTCF_AUTH_MALFORMED;
 
@@ -101,7 +107,8 @@ ngx_http_btcf_token(ngx_http_request_t *r, const ngx_str_t *text,
     token = &ngx_http_btcf_token_verified;
 
     outcome = ticket ? ngx_http_btcf_token_verify(r, text, 1, token)
-                     : ngx_http_btcf_token_find(r, text, &token);
+                     : ngx_http_btcf_token_find(r, auth, text, &place,
+                                                &token);
 
     if (outcome != BTCF_AUTH_TOKEN && outcome != BTCF_AUTH_TICKET) {
         principal->outcome = outcome;
@@ -208,12 +215,14 @@ ngx_http_btcf_token_has_form(const ngx_str_t *text)
 /* From the cache, or verified and then kept. TOKEN, or why there is none. */
 
 static enum btcf_auth_outcome
-ngx_http_btcf_token_find(ngx_http_request_t *r, const ngx_str_t *text,
+ngx_http_btcf_token_find(ngx_http_request_t *r, const struct btcf_auth *auth,
+    const ngx_str_t *text, const ngx_http_btcf_token_place_t *place,
     ngx_http_btcf_token_t **tokenp)
 {
     u_char                           digest[BTCF_HASH_SIZE_MAX];
+    ngx_uint_t                       evicted;
     struct btcf_hash                 hash;
-    ngx_http_btcf_token_t           *token;
+    ngx_http_btcf_token_t           *token, *kept;
     enum btcf_auth_outcome           outcome;
     struct btcf_metric_block        *metrics;
     const ngx_http_btcf_loc_conf_t  *lcf;
@@ -222,11 +231,13 @@ ngx_http_btcf_token_find(ngx_http_request_t *r, const ngx_str_t *text,
     metrics = ngx_http_btcf_meter_block(
                        ngx_http_get_module_main_conf(r, ngx_http_btcf_module));
 
+    ngx_http_btcf_token_prefetch(r, auth, place);
+
     btcf_hash_init(&hash, 256);
     btcf_hash_update(&hash, text->data, text->len);
     btcf_hash_final(&hash, digest);
 
-    token = ngx_http_btcf_token_cache_find(digest);
+    token = ngx_http_btcf_token_cache_find(place, digest);
 
     if (token
         && token->generation == ngx_http_btcf_jwks_generation(token->issuer)
@@ -243,14 +254,62 @@ ngx_http_btcf_token_find(ngx_http_request_t *r, const ngx_str_t *text,
     token = &ngx_http_btcf_token_verified;
     outcome = ngx_http_btcf_token_verify(r, text, 0, token);
 
-    if (outcome == BTCF_AUTH_TOKEN
-        && ngx_http_btcf_token_cache_insert(digest, token))
-    {
-        btcf_count(&metrics->token_evictions, 1);
+    *tokenp = token;
+
+    if (outcome != BTCF_AUTH_TOKEN) {
+        return outcome;
     }
 
-    *tokenp = token;
+    kept = ngx_http_btcf_token_cache_insert(place, digest, token, &evicted);
+
+    if (kept) {
+        btcf_count(&metrics->token_evictions, evicted);
+        *tokenp = kept;
+    }
+
     return outcome;
+}
+
+
+/* The rows of whom the token names, if it is the one that it looks like. */
+
+static void
+ngx_http_btcf_token_prefetch(ngx_http_request_t *r,
+    const struct btcf_auth *auth, const ngx_http_btcf_token_place_t *place)
+{
+    u_char                            *p, *last;
+    const ngx_http_btcf_main_conf_t   *mcf;
+    const ngx_http_btcf_token_rows_t  *rows;
+
+    rows = ngx_http_btcf_token_cache_fetch(place);
+
+    if (rows == NULL) {
+        return;
+    }
+
+    if (rows->account != NGX_HTTP_BTCF_TOKEN_POOLED) {
+        ngx_http_btcf_principal_prefetch(r, auth, rows->account, rows->row);
+        return;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_btcf_module);
+
+    if (rows->row >= mcf->edge.pool_count) {
+        return;
+    }
+
+    p = (u_char *) &mcf->edge.pool[rows->row];
+
+    __builtin_prefetch(p);
+
+    /* past the name, which is for the meter */
+
+    last = p + sizeof(struct btcf_pool_entry);
+    p += offsetof(struct btcf_pool_entry, limit);
+
+    for ( /* void */ ; p < last; p += 64) {
+        __builtin_prefetch(p, 1);
+    }
 }
 
 
@@ -333,7 +392,7 @@ ngx_http_btcf_token_account(const struct btcf_auth *auth,
 
     /* the number was right in the file where it was found */
 
-    rc = btcf_auth_account(auth, token->account, account);
+    rc = btcf_auth_account(auth, token->rows.account, account);
 
     if (rc != BTCF_READ_OK
         || ngx_memcmp(account->id, token->account_id, BTCF_ID_SIZE) != 0)
@@ -349,8 +408,8 @@ ngx_http_btcf_token_account(const struct btcf_auth *auth,
         return BTCF_AUTH_UNAVAILABLE;
     }
 
-    token->account = account->number;
-    token->account_row = account->row;
+    token->rows.account = account->number;
+    token->rows.row = account->row;
 
     if (!(account->flags & BTCF_ACCOUNT_ENABLED)) {
         return BTCF_AUTH_UNKNOWN;
@@ -372,11 +431,6 @@ ngx_http_btcf_token_own(ngx_http_request_t *r, const struct btcf_auth *auth,
 {
     struct btcf_account     account;
     enum btcf_auth_outcome  outcome;
-
-    /* where both were found last, which is where they are */
-
-    ngx_http_btcf_principal_prefetch(r, auth, token->account,
-                                     token->account_row);
 
     outcome = ngx_http_btcf_token_account(auth, token, &account);
 
@@ -449,19 +503,27 @@ ngx_http_btcf_token_row(const struct btcf_edge *edge,
     struct btcf_pool_entry  *entry;
 
     now = (int64_t) ngx_time();
-    entry = token->pool;
 
-    if (entry && btcf_pool_is_still(entry, token->pool_hash, now)) {
-        return entry;
+    if (token->pool_hash) {
+        entry = &edge->pool[token->rows.row];
+
+        if (btcf_pool_is_still(entry, token->pool_hash, now)) {
+            return entry;
+        }
     }
 
     entry = btcf_pool_find(edge, (char *) token->iss.data, token->iss.len,
                            (char *) token->user.data, token->user.len, now);
 
-    token->pool = entry;
-    token->pool_hash = entry ? atomic_load_explicit(&entry->hash,
-                                                    memory_order_relaxed)
-                             : 0;
+    if (entry == NULL) {
+        token->pool_hash = 0;
+        return NULL;
+    }
+
+    token->pool_hash = atomic_load_explicit(&entry->hash,
+                                            memory_order_relaxed);
+    token->rows.account = NGX_HTTP_BTCF_TOKEN_POOLED;
+    token->rows.row = (uint32_t) (entry - edge->pool);
 
     return entry;
 }

@@ -48,6 +48,19 @@ struct ngx_http_btcf_issuer_s {
 
 
 /*
+ * Where the rows of a token's principal were when it was last seen, so that
+ * they can be fetched before they are needed. Nobody goes by that alone.
+ */
+
+#define NGX_HTTP_BTCF_TOKEN_POOLED  ((uint32_t) -1)
+
+typedef struct {
+    uint32_t                    account;    /* its number; or POOLED */
+    uint32_t                    row;        /* of usage; or of the pool */
+} ngx_http_btcf_token_rows_t;
+
+
+/*
  * What a good token says, in a form that is judged quickly. Nothing of it
  * depends on the time or on the state of an account: those are looked at for
  * each request.
@@ -67,13 +80,20 @@ typedef struct {
     /* of our own tokens */
     uint8_t                     account_id[BTCF_ID_SIZE];
     uint8_t                     session_id[BTCF_ID_SIZE];
-    uint32_t                    account;    /* where it was last found, */
-    uint32_t                    account_row;    /* and its usage row */
 
-    /* of a third party's: its row, as last found; NULL: not looked for yet */
-    struct btcf_pool_entry     *pool;
+    /* of a third party's: who had the row then; 0: not looked for yet */
     uint64_t                    pool_hash;
+
+    ngx_http_btcf_token_rows_t  rows;
 } ngx_http_btcf_token_t;
+
+
+/* where the cache has a token, if it has it */
+
+typedef struct {
+    ngx_uint_t                  set;
+    uint64_t                    tag;
+} ngx_http_btcf_token_place_t;
 
 
 /* _jwks */
@@ -100,13 +120,21 @@ enum btcf_auth_outcome ngx_http_btcf_token_verify(ngx_http_request_t *r,
 ngx_int_t ngx_http_btcf_token_cache_init(ngx_cycle_t *cycle,
     const ngx_http_btcf_main_conf_t *mcf);
 void ngx_http_btcf_token_cache_exit(void);
-/* valid until the next call of either; NULL: not in the cache */
+/* in this order: what comes later has then been fetched from memory */
+void ngx_http_btcf_token_cache_locate(const ngx_str_t *text,
+    ngx_http_btcf_token_place_t *place);
+/* NULL: there is none, whatever the digest will be */
+const ngx_http_btcf_token_rows_t *ngx_http_btcf_token_cache_fetch(
+    const ngx_http_btcf_token_place_t *place);
+/* these two: valid until the next call of either; NULL: not in the cache */
 ngx_http_btcf_token_t *ngx_http_btcf_token_cache_find(
+    const ngx_http_btcf_token_place_t *place,
     const u_char digest[NGX_HTTP_BTCF_TOKEN_DIGEST]);
-/* true when a token that was still good had to go */
-ngx_uint_t ngx_http_btcf_token_cache_insert(
+/* `evicted`: set when a token that was still good had to go */
+ngx_http_btcf_token_t *ngx_http_btcf_token_cache_insert(
+    const ngx_http_btcf_token_place_t *place,
     const u_char digest[NGX_HTTP_BTCF_TOKEN_DIGEST],
-    const ngx_http_btcf_token_t *token);
+    const ngx_http_btcf_token_t *token, ngx_uint_t *evicted);
 
 
 #endif /* _NGX_HTTP_BTCF_TOKEN_H_INCLUDED_ */

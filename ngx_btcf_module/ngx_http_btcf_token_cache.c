@@ -8,11 +8,25 @@
  * looked at for each request, and the caller compares the generation of the
  * keys, so nothing here is ever flushed.
  *
- * Memory is bounded: sets of eight entries, found by the first bytes of the
- * digest. Their tags fill one cache line, so a look-up touches that and the
- * entry. A full set gives up what has expired, else what was used least
- * recently. Only tokens with a good signature get in, so a client cannot push
- * out the tokens of others with forged ones.
+ * A look-up waits for memory more than for anything else: the entry, and the
+ * rows of whom it names, lie in no cache of the processor when there are many.
+ * So where to look does not come from the digest but from the last characters
+ * of the token, which are there before it is hashed, and the fetches run while
+ * the hash is computed:
+ *
+ *     locate    tail -> set and tag     begins to fetch the set's tags
+ *     fetch     tag -> entry, rows      begins to fetch those
+ *     find      digest                  is it really this token?
+ *
+ * Whatever the tail led to, the digest of the whole text alone decides.
+ *
+ * Memory is bounded: sets of eight entries. A full set gives up what has
+ * expired, else what was used least recently. Only tokens with a good
+ * signature get in, so a client cannot push out the tokens of others with
+ * forged ones. The tail is the end of a signature, so of somebody who has many
+ * good tokens, too, it does not choose the set: nobody can choose a signature,
+ * and the hash of it is keyed by a number of the worker's, so nobody can sort
+ * those that they have by the set that they go to.
  *
  * The token itself is not kept: a core file of a worker has no credentials
  * from here.
@@ -22,9 +36,14 @@
 #include "ngx_http_btcf_token.h"
 
 #include <sys/mman.h>
+#include <sys/random.h>
 
 
 #define NGX_HTTP_BTCF_TOKEN_WAYS      8
+#define NGX_HTTP_BTCF_CACHE_LINE      64
+
+/* of a token, from which its place comes: 12 bytes of its signature */
+#define NGX_HTTP_BTCF_TOKEN_TAIL      (2 * sizeof(uint64_t))
 
 /* user, session and issuer together; what is longer is verified each time */
 #define NGX_HTTP_BTCF_TOKEN_TEXT_MAX  BTCF_SUBJECT_MAX
@@ -36,11 +55,15 @@ typedef struct {
     uint32_t                    reserved;
     ngx_http_btcf_token_t       token;
     u_char                      text[NGX_HTTP_BTCF_TOKEN_TEXT_MAX];
-} ngx_http_btcf_token_entry_t;
+} __attribute__((aligned(NGX_HTTP_BTCF_CACHE_LINE)))
+ngx_http_btcf_token_entry_t;
 
+
+/* two cache lines; the rows are those that the entry had when it was found */
 
 typedef struct {
     uint64_t                    tags[NGX_HTTP_BTCF_TOKEN_WAYS]; /* 0: free */
+    ngx_http_btcf_token_rows_t  rows[NGX_HTTP_BTCF_TOKEN_WAYS];
 } ngx_http_btcf_token_set_t;
 
 
@@ -50,12 +73,13 @@ typedef struct {
     ngx_uint_t                    mask;     /* sets, a power of two, less 1 */
     size_t                        size;
     uint32_t                      clock;
+    uint64_t                      seed[2];  /* the second one is odd */
 } ngx_http_btcf_token_cache_t;
 
 
-static uint64_t ngx_http_btcf_token_tag(const u_char *digest,
-    ngx_uint_t *set);
-static ngx_uint_t ngx_http_btcf_token_victim(ngx_uint_t set, uint64_t tag);
+static ngx_uint_t ngx_http_btcf_token_way(const uint64_t *tags, uint64_t tag);
+static ngx_uint_t ngx_http_btcf_token_victim(
+    const ngx_http_btcf_token_place_t *place);
 
 
 /* worker-global: what one worker verified serves all its connections */
@@ -80,6 +104,15 @@ ngx_http_btcf_token_cache_init(ngx_cycle_t *cycle,
         /* void */
     }
 
+    if (getrandom(cache->seed, sizeof(cache->seed), 0)
+        != (ssize_t) sizeof(cache->seed))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "btcf: getrandom() failed");
+        return NGX_ERROR;
+    }
+
+    cache->seed[1] |= 1;
     cache->mask = nsets - 1;
     cache->size = nsets * (sizeof(ngx_http_btcf_token_set_t)
                            + NGX_HTTP_BTCF_TOKEN_WAYS
@@ -119,54 +152,114 @@ ngx_http_btcf_token_cache_exit(void)
 }
 
 
-ngx_http_btcf_token_t *
-ngx_http_btcf_token_cache_find(
-    const u_char digest[NGX_HTTP_BTCF_TOKEN_DIGEST])
+/*
+ * Multiplications by an odd number lose nothing, so different tails have
+ * different tags: two good tokens share one only if 96 bits of their
+ * signatures agree, and would then take turns in one entry.
+ */
+
+void
+ngx_http_btcf_token_cache_locate(const ngx_str_t *text,
+    ngx_http_btcf_token_place_t *place)
 {
-    uint64_t                      tag, *tags;
-    ngx_uint_t                    i, set;
-    ngx_http_btcf_token_entry_t  *entry;
+    size_t                        len;
+    uint64_t                      tail[2], hash;
+    ngx_http_btcf_token_set_t    *set;
     ngx_http_btcf_token_cache_t  *cache;
 
     cache = &ngx_http_btcf_token_cache;
 
-    tag = ngx_http_btcf_token_tag(digest, &set);
-    tags = cache->sets[set].tags;
+    ngx_memzero(tail, sizeof(tail));
 
-    for (i = 0; i < NGX_HTTP_BTCF_TOKEN_WAYS; i++) {
+    len = ngx_min(text->len, NGX_HTTP_BTCF_TOKEN_TAIL);
+    ngx_memcpy(tail, text->data + text->len - len, len);
 
-        if (tags[i] != tag) {
-            continue;
-        }
+    hash = (tail[0] ^ cache->seed[0]) * cache->seed[1];
+    hash = (hash ^ (hash >> 32) ^ tail[1]) * cache->seed[1];
+    hash ^= hash >> 32;
 
-        entry = &cache->entries[set * NGX_HTTP_BTCF_TOKEN_WAYS + i];
+    place->set = (ngx_uint_t) hash & cache->mask;
+    place->tag = hash ? hash : 1;
 
-        /* the first lines of it are fetched together, not one by one */
+    set = &cache->sets[place->set];
 
-        __builtin_prefetch((u_char *) entry + 64);
-        __builtin_prefetch((u_char *) entry + 128);
-        __builtin_prefetch((u_char *) entry + 192);
-
-        if (ngx_memcmp(entry->digest, digest, NGX_HTTP_BTCF_TOKEN_DIGEST)
-            == 0)
-        {
-            entry->used = ++cache->clock;
-            return &entry->token;
-        }
-    }
-
-    return NULL;
+    __builtin_prefetch(set->tags);
+    __builtin_prefetch(set->rows);
 }
 
 
-ngx_uint_t
-ngx_http_btcf_token_cache_insert(
+const ngx_http_btcf_token_rows_t *
+ngx_http_btcf_token_cache_fetch(const ngx_http_btcf_token_place_t *place)
+{
+    u_char                       *p, *last;
+    ngx_uint_t                    i;
+    ngx_http_btcf_token_set_t    *set;
+    ngx_http_btcf_token_entry_t  *entry;
+    ngx_http_btcf_token_cache_t  *cache;
+
+    cache = &ngx_http_btcf_token_cache;
+    set = &cache->sets[place->set];
+
+    i = ngx_http_btcf_token_way(set->tags, place->tag);
+
+    if (i == NGX_HTTP_BTCF_TOKEN_WAYS) {
+        return NULL;
+    }
+
+    entry = &cache->entries[place->set * NGX_HTTP_BTCF_TOKEN_WAYS + i];
+
+    /* the names are rarely longer than one line */
+
+    p = (u_char *) entry;
+    last = entry->text + NGX_HTTP_BTCF_CACHE_LINE;
+
+    for ( /* void */ ; p < last; p += NGX_HTTP_BTCF_CACHE_LINE) {
+        __builtin_prefetch(p);
+    }
+
+    return &set->rows[i];
+}
+
+
+ngx_http_btcf_token_t *
+ngx_http_btcf_token_cache_find(const ngx_http_btcf_token_place_t *place,
+    const u_char digest[NGX_HTTP_BTCF_TOKEN_DIGEST])
+{
+    ngx_uint_t                    i;
+    ngx_http_btcf_token_set_t    *set;
+    ngx_http_btcf_token_entry_t  *entry;
+    ngx_http_btcf_token_cache_t  *cache;
+
+    cache = &ngx_http_btcf_token_cache;
+    set = &cache->sets[place->set];
+
+    i = ngx_http_btcf_token_way(set->tags, place->tag);
+
+    if (i == NGX_HTTP_BTCF_TOKEN_WAYS) {
+        return NULL;
+    }
+
+    entry = &cache->entries[place->set * NGX_HTTP_BTCF_TOKEN_WAYS + i];
+
+    if (ngx_memcmp(entry->digest, digest, NGX_HTTP_BTCF_TOKEN_DIGEST) != 0) {
+        return NULL;
+    }
+
+    entry->used = ++cache->clock;
+    set->rows[i] = entry->token.rows;
+
+    return &entry->token;
+}
+
+
+ngx_http_btcf_token_t *
+ngx_http_btcf_token_cache_insert(const ngx_http_btcf_token_place_t *place,
     const u_char digest[NGX_HTTP_BTCF_TOKEN_DIGEST],
-    const ngx_http_btcf_token_t *token)
+    const ngx_http_btcf_token_t *token, ngx_uint_t *evicted)
 {
     u_char                       *p;
-    uint64_t                      tag;
-    ngx_uint_t                    i, set, evicted;
+    uint64_t                     *tag;
+    ngx_uint_t                    i;
     ngx_http_btcf_token_t        *kept;
     ngx_http_btcf_token_entry_t  *entry;
     ngx_http_btcf_token_cache_t  *cache;
@@ -179,18 +272,19 @@ ngx_http_btcf_token_cache_insert(
         || token->user.len + token->session.len + token->iss.len
            > NGX_HTTP_BTCF_TOKEN_TEXT_MAX)
     {
-        return 0;
+        *evicted = 0;
+        return NULL;
     }
 
-    tag = ngx_http_btcf_token_tag(digest, &set);
-    i = ngx_http_btcf_token_victim(set, tag);
-    entry = &cache->entries[set * NGX_HTTP_BTCF_TOKEN_WAYS + i];
+    i = ngx_http_btcf_token_victim(place);
+    entry = &cache->entries[place->set * NGX_HTTP_BTCF_TOKEN_WAYS + i];
+    tag = &cache->sets[place->set].tags[i];
 
-    evicted = cache->sets[set].tags[i] != 0
-              && cache->sets[set].tags[i] != tag
-              && entry->token.exp_s > (int64_t) ngx_time();
+    *evicted = *tag != 0
+               && *tag != place->tag
+               && entry->token.exp_s > (int64_t) ngx_time();
 
-    cache->sets[set].tags[i] = tag;
+    *tag = place->tag;
     ngx_memcpy(entry->digest, digest, NGX_HTTP_BTCF_TOKEN_DIGEST);
     entry->used = ++cache->clock;
 
@@ -206,30 +300,31 @@ ngx_http_btcf_token_cache_insert(
     kept->iss.data = p;
     (void) ngx_cpymem(p, token->iss.data, token->iss.len);
 
-    return evicted;
+    return kept;
 }
 
 
-/* The digest is uniform: eight bytes of it make the tag, others the set. */
-
-static uint64_t
-ngx_http_btcf_token_tag(const u_char *digest, ngx_uint_t *set)
-{
-    uint64_t  tag, hash;
-
-    ngx_memcpy(&tag, digest, sizeof(uint64_t));
-    ngx_memcpy(&hash, digest + sizeof(uint64_t), sizeof(uint64_t));
-
-    *set = (ngx_uint_t) hash & ngx_http_btcf_token_cache.mask;
-
-    return tag ? tag : 1;
-}
-
-
-/* The same token, verified anew; a free entry; an expired one; the oldest. */
+/* The number of ways when no one has the tag. */
 
 static ngx_uint_t
-ngx_http_btcf_token_victim(ngx_uint_t set, uint64_t tag)
+ngx_http_btcf_token_way(const uint64_t *tags, uint64_t tag)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_BTCF_TOKEN_WAYS; i++) {
+        if (tags[i] == tag) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+/* The same tail, verified anew; a free entry; an expired one; the oldest. */
+
+static ngx_uint_t
+ngx_http_btcf_token_victim(const ngx_http_btcf_token_place_t *place)
 {
     time_t                        now;
     uint32_t                      age, oldest;
@@ -239,12 +334,12 @@ ngx_http_btcf_token_victim(ngx_uint_t set, uint64_t tag)
     ngx_http_btcf_token_cache_t  *cache;
 
     cache = &ngx_http_btcf_token_cache;
-    tags = cache->sets[set].tags;
+    tags = cache->sets[place->set].tags;
 
-    for (i = 0; i < NGX_HTTP_BTCF_TOKEN_WAYS; i++) {
-        if (tags[i] == tag) {
-            return i;
-        }
+    i = ngx_http_btcf_token_way(tags, place->tag);
+
+    if (i < NGX_HTTP_BTCF_TOKEN_WAYS) {
+        return i;
     }
 
     now = ngx_time();
@@ -252,7 +347,7 @@ ngx_http_btcf_token_victim(ngx_uint_t set, uint64_t tag)
     victim = 0;
 
     for (i = 0; i < NGX_HTTP_BTCF_TOKEN_WAYS; i++) {
-        entry = &cache->entries[set * NGX_HTTP_BTCF_TOKEN_WAYS + i];
+        entry = &cache->entries[place->set * NGX_HTTP_BTCF_TOKEN_WAYS + i];
 
         if (tags[i] == 0 || entry->token.exp_s <= (int64_t) now) {
             return i;

@@ -78,8 +78,8 @@ ngx_http_btcf_token_verify(ngx_http_request_t *r, const ngx_str_t *text,
     if (verdict == BTCF_TOKEN_VALID) {
         token->issuer = issuer;
         token->generation = ngx_http_btcf_jwks_generation(issuer);
-        token->pool = NULL;
-        token->account_row = 0;
+        token->pool_hash = 0;
+        ngx_memzero(&token->rows, sizeof(ngx_http_btcf_token_rows_t));
         verdict = ngx_http_btcf_token_read(r, &claims, ticket, token);
     }
 
@@ -215,8 +215,6 @@ static enum btcf_verdict
 ngx_http_btcf_token_read_own(const struct btcf_claims *claims,
     ngx_uint_t ticket, ngx_http_btcf_token_t *token)
 {
-    token->account = 0;
-
     if (!btcf_id_parse(claims->sub.ptr, claims->sub.len, token->account_id)
         || !btcf_id_parse(claims->sid.ptr, claims->sid.len, token->session_id)
         || !claims->has_iat)

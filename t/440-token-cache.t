@@ -57,7 +57,11 @@ subtest 'hits and misses' => sub {
     my $hits = looked_up('hit');
     is(status_of("$token-"), 401, 'a token that begins like it');
     is(status_of(substr $token, 0, -1), 401, 'one that is a part of it');
+    my ($signed) = token($secret, foreign(sub => 'mallory')) =~ /^(.*)\./;
+    my ($signature) = $token =~ /([^.]*)$/;
+    is(status_of("$signed.$signature"), 401, 'and one that ends like it, where the cache looks for it,');
     is(looked_up('hit'), $hits, 'are others');
+    is(status_of($token), 200, 'and do not push it out') and is(looked_up('hit'), $hits + 1, 'of the cache');
 };
 
 subtest 'policies' => sub {
