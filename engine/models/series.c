@@ -9,10 +9,11 @@
 #include <math.h>
 
 #include "core/err.h"
+#include "models/volatility.h"
 
 /* The columns of one grid, writable while it is made. */
 struct columns {
-    double *open, *high, *low, *close, *log_close, *volume;
+    double *open, *high, *low, *close, *log_close, *volume, *realised;
     uint8_t *is_filled;
 };
 
@@ -32,6 +33,7 @@ static struct series series_of(const struct columns *columns, size_t count, int6
                            .high = columns->high,
                            .low = columns->low,
                            .volume = columns->volume,
+                           .realised = columns->realised,
                            .is_filled = columns->is_filled};
 }
 
@@ -149,6 +151,7 @@ struct series series_tail(const struct series *series, size_t count)
     tail.high = advance(tail.high, skip);
     tail.low = advance(tail.low, skip);
     tail.volume = advance(tail.volume, skip);
+    tail.realised = advance(tail.realised, skip);
     tail.is_filled += skip;
     return tail;
 }
@@ -162,11 +165,20 @@ size_t series_count_at(const struct series *series, int64_t origin_ms)
     return missing >= (int64_t)series->count ? 0 : series->count - (size_t)missing;
 }
 
+static bool all_filled(const struct series *series, size_t first, size_t last)
+{
+    while (first <= last && series->is_filled[first])
+        first++;
+    return first > last;
+}
+
 /* One bar out of points[first .. first + per_bar - 1]. */
 static void make_bar(struct columns *to, size_t at, const struct series *from, size_t first, size_t per_bar)
 {
     size_t last = first + per_bar - 1;
-    bool all_filled = true;
+    struct volatility_point point;
+    double variance = 0.0;
+    size_t seen = 0;
 
     to->close[at] = from->close[last];
     to->log_close[at] = from->log_close[last];
@@ -174,7 +186,10 @@ static void make_bar(struct columns *to, size_t at, const struct series *from, s
     put(to->high, at, from->high, first);
     put(to->low, at, from->low, first);
     for (size_t i = first; i <= last; i++) {
-        all_filled = all_filled && from->is_filled[i];
+        if (volatility_point(from, i, &point)) {
+            variance += point.range;
+            seen++;
+        }
         if (to->high != NULL)
             to->high[at] = fmax(to->high[at], from->high[i]);
         if (to->low != NULL)
@@ -182,7 +197,8 @@ static void make_bar(struct columns *to, size_t at, const struct series *from, s
         if (to->volume != NULL)
             to->volume[at] += from->volume[i];
     }
-    to->is_filled[at] = all_filled;
+    to->realised[at] = seen > 0 ? variance * (double)per_bar / (double)seen : 0.0;
+    to->is_filled[at] = all_filled(from, first, last);
 }
 
 int series_bars(struct arena *arena, const struct series *series, size_t per_bar, size_t bars_max,
@@ -199,6 +215,7 @@ int series_bars(struct arena *arena, const struct series *series, size_t per_bar
                               .close = column_make(arena, true, count),
                               .log_close = column_make(arena, true, count),
                               .volume = column_make(arena, series->volume != NULL, count),
+                              .realised = column_make(arena, true, count),
                               .is_filled = arena_array(arena, count, 1)};
     size_t first = series->count - count * per_bar;
     for (size_t at = 0; at < count; at++)

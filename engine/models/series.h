@@ -21,6 +21,8 @@ struct series {
     const double *close;                      /* price, > 0 */
     const double *log_close;                  /* log(close): made once, shared by all models */
     const double *open, *high, *low, *volume; /* NULL when the source lacks them */
+    const double *realised; /* variance of the log return over the step, from finer candles inside it;
+                                               * NULL when there were none (see series_bars) */
     const uint8_t *is_filled;
 };
 
@@ -47,9 +49,9 @@ struct series series_tail(const struct series *series, size_t count);
 size_t series_count_at(const struct series *series, int64_t origin_ms);
 
 /* Groups of `per_bar` points that END with the series' last point become one bar each: open of the first, high, low,
- * close of the last, sum of volume; is_filled when all its points are. At most `bars_max` bars, the newest; points
- * before the first whole bar are left out. 24-hour bars end at the origin, whatever hour that is. E_INPUT when there is
- * no whole bar. */
+ * close of the last, sum of volume; is_filled when all its points are; realised is the variance of the points that are
+ * not filled (volatility_point), scaled up to the whole bar. At most `bars_max` bars, the newest; points before the first
+ * whole bar are left out. 24-hour bars end at the origin, whatever hour that is. E_INPUT when there is no whole bar. */
 int series_bars(struct arena *arena, const struct series *series, size_t per_bar, size_t bars_max,
                 struct series *bars) BTCF_MUST_CHECK;
 
