@@ -44,7 +44,12 @@ CFLAGS := -std=c11 -g $(OPT) $(WARN) $(HARDEN) $(INSTRUMENT)
 CPPFLAGS := -D_GNU_SOURCE -Iengine -I$(BUILD)/gen -DBTCF_VERSION='"$(VERSION)"' \
   -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(INSTRUMENT)
-LDLIBS := -lpq -lcurl -ljansson -ljwt -lconfuse -lcrypto -lz -lcrypt -lsystemd -lnlopt -llapacke -lopenblas -lm
+# LAPACK is the reference implementation, linked in: whatever the machine's alternatives say (Debian's usual OpenBLAS starts threads
+# when it is loaded, and computes differently from one processor to the next), a process of ours has one thread and one answer.
+MULTIARCH := $(shell $(CC) -print-multiarch)
+LAPACK := -l:liblapacke.a -L/usr/lib/$(MULTIARCH)/lapack -L/usr/lib/$(MULTIARCH)/blas -l:liblapack.a -l:libblas.a \
+  -l:libgfortran.so.5
+LDLIBS := -lpq -lcurl -ljansson -ljwt -lconfuse -lcrypto -lz -lcrypt -lsystemd -lnlopt $(LAPACK) -lm
 
 # Stands before a command and says in a line what is made: $(call quiet,CC ,engine/core/err.c).
 SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))

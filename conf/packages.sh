@@ -14,7 +14,7 @@ run_packages='
     postgresql-15 redis-server
     libpq-dev libcurl4-openssl-dev libjansson-dev libjwt-dev libconfuse-dev libhiredis-dev
     libssl-dev zlib1g-dev libcrypt-dev libsystemd-dev libpcre2-dev
-    libnlopt-dev liblapacke-dev libopenblas-dev
+    libnlopt-dev liblapacke-dev liblapack-dev libblas-dev libgfortran5
     ca-certificates curl'
 
 # sanitizers and fuzzers, unit tests, servers' clients, load, and what checks our output with other people's code
