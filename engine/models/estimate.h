@@ -39,7 +39,8 @@ struct estimate {
 struct estimator {
     const char *name; /* "garch-t", "arima" */
     const char *summary;
-    /* E_INPUT with a reason when the series cannot serve or an option is wrong; values are finite. */
+    bool takes_missing; /* values may be NaN; else they never are, and never infinite */
+    /* E_INPUT with a reason when the series cannot serve or an option is wrong. */
     int (*run)(struct arena *arena, const double *values, size_t count, const struct estimate_options *options,
                struct estimate *estimate) BTCF_MUST_CHECK;
 };

@@ -56,6 +56,9 @@ answers('config without a word', ['config'], 2, $nothing, qr/^btcf config: say w
 answers('a wrong setting', ['config', 'check', '--set', 'mode=later'], 2, $nothing, qr/mode: "later" is not one of auto/);
 answers('a wrong level', ['config', 'check', '--set', 'log_level=loud'], 2, $nothing, qr/log_level: .*"loud"/);
 
+answers('fit without a model', ['fit'], 2, $nothing, qr/--model is missing/);
+answers('fit with one that there is not', ['fit', '--model', 'oracle'], 2, $nothing, qr/there is no "oracle"/);
+
 my ($status, $dump) = btcf('config', 'dump', '--set', 'http_port=9001');
 like($dump, qr/^http_port = 9001$/m, 'a dump has what was set');
 open my $file, '>', "$dir/btcf.conf" or die $!;
