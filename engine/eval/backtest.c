@@ -1,4 +1,5 @@
-/* The walk itself: cut, issue, look the actual up, score. It keeps nothing from one origin to the next. */
+/* The walk itself: cut, issue, look the actual up, score. It keeps nothing from one origin to the next but
+ * fitted states, which are the same whoever made them (eval/fits.h). */
 #include "eval/backtest.h"
 
 #include <inttypes.h>
@@ -17,6 +18,7 @@ struct walk {
     const struct backtest_plan *plan;
     const struct backtest_sink *sink;
     struct arena *arena;                             /* emptied at each origin */
+    struct fits *fits;                               /* states of this run */
     const char *own_models[BACKTEST_MODELS_MAX + 3]; /* on the series' own steps; ends with NULL */
     const char *bar_models[2];                       /* the ensemble, when it needs bars; ends with NULL */
     struct issue own, bars;                          /* this origin's forecasts */
@@ -105,7 +107,10 @@ static void walk_init(struct walk *walk, const struct backtest_plan *plan, const
 {
     size_t count = 0;
 
-    *walk = (struct walk){.plan = plan, .sink = sink, .arena = arena_create("backtest", ARENA_MAX)};
+    *walk = (struct walk){.plan = plan,
+                          .sink = sink,
+                          .arena = arena_create("backtest", ARENA_MAX),
+                          .fits = fits_create(FITS_BYTES_MAX)};
     walk->own_models[count++] = ISSUE_BASELINE; /* scores need it; a name twice does no harm */
     for (size_t i = 0; i < plan->model_count; i++) {
         walk->own_models[count++] = plan->models[i];
@@ -218,10 +223,11 @@ static int walk_origin(struct walk *walk, size_t origin)
     size_t count = series_count_at(plan->series, origin_ms);
     struct series known = series_head(plan->series, count);
     struct issue_options options = {.horizons_s = plan->horizons_s,
-                                    .horizon_count = known_horizons(plan, origin_ms),
+                                    .horizon_count = plan->horizon_count, /* all: states know no others */
                                     .models = walk->own_models,
                                     .own_steps = true,
-                                    .seed = plan->seed};
+                                    .seed = plan->seed,
+                                    .fits = walk->fits};
 
     arena_reset(walk->arena);
     issue_part(walk, &known, &options, &walk->own);
@@ -229,7 +235,7 @@ static int walk_origin(struct walk *walk, size_t origin)
         issue_bars(walk, &known, options);
     struct backtest_row row = {
         .origin = origin, .origin_ms = origin_ms, .origin_price = known.close[known.count - 1]};
-    for (; row.horizon < options.horizon_count; row.horizon++)
+    for (; row.horizon < known_horizons(plan, origin_ms); row.horizon++)
         if (emit_horizon(walk, count, &row) < 0)
             return -1;
     return 0;
@@ -247,6 +253,7 @@ int backtest_run(const struct backtest_plan *plan, size_t first, size_t last, co
             sink->origin_done(sink->arg);
     }
     arena_free(&walk.arena);
+    fits_free(&walk.fits);
     return rc;
 }
 

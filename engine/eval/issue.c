@@ -1,8 +1,8 @@
-/* Runs the wanted models at each horizon on the series that the horizon asks for, and combines them.
+/* Runs the wanted models on the series that the horizons ask for, and combines them.
  *
- * The 24-hour bars are made once per issue, out of the tail of the series that some model can use. At each horizon every
- * model that is wanted, or that the wanted ensemble needs, answers once; what it cannot answer becomes a refusal and
- * costs nobody else anything.
+ * Horizons fall into two groups, those on the series' own points and those on 24-hour bars. In each group every model
+ * that is wanted, or that the wanted ensemble needs, is fitted once (or its state found) and asked once, for all its
+ * horizons there. What it cannot answer becomes a refusal and costs nobody else anything.
  */
 #include "eval/issue.h"
 
@@ -16,12 +16,16 @@
 
 #define MS 1000
 
-/* One horizon at work: where its points come from and what was made so far. */
+/* The horizons that are forecast on one step, and what the models answered there. */
 struct bench {
     struct arena *arena;
     const struct issue_options *options;
-    const struct series *points; /* the series' own, or bars */
-    int64_t horizon_s;
+    const struct series *own;    /* the series' own points */
+    const struct series *points; /* what models work on: the same, or bars; NULL: no whole bar */
+    int64_t step_ms;
+    size_t first, count; /* of options->horizons_s */
+    size_t steps[ISSUE_HORIZONS_MAX];
+    struct model_answer *answers; /* [model][horizon of the group]; meaningless where the model was not needed */
     struct issue *issue;
 };
 
@@ -70,6 +74,12 @@ static bool is_needed(const struct issue_options *options, const char *name, int
     return is_wanted(options, name) || (is_wanted(options, ISSUE_ENSEMBLE) && is_member(name, horizon_s));
 }
 
+/* Points that pass between two refits: a state may be as old as that. */
+static size_t refit_points(const struct model *model, int64_t step_ms)
+{
+    return (size_t)((model->refit_s * MS + step_ms - 1) / step_ms);
+}
+
 /* Most points of `step` that a needed model uses at the horizons which are forecast on that step. */
 static size_t points_on_step(const struct issue_options *options, int64_t step_ms, int64_t wanted_step_ms)
 {
@@ -83,7 +93,8 @@ static size_t points_on_step(const struct issue_options *options, int64_t step_m
             if (!is_needed(options, models[m]->name, horizon_s))
                 continue;
             struct model_need need = models[m]->need(&params, step, (size_t)(horizon_s * MS / step));
-            most = need.used > most ? need.used : most;
+            size_t used = need.used + refit_points(models[m], step);
+            most = used > most ? used : most;
         }
     }
     return most;
@@ -110,6 +121,8 @@ static int check_options(const struct issue_options *options, int64_t step_ms)
         if (horizon_s <= 0 || horizon_s * MS % step != 0 || step % step_ms != 0)
             return err_set(E_INPUT, "a horizon of %lld s is no multiple of steps of %lld s", (long long)horizon_s,
                            (long long)(step / MS));
+        if (i > 0 && horizon_s <= options->horizons_s[i - 1])
+            return err_set(E_INPUT, "the horizons of an issue must ascend, each once");
     }
     for (size_t i = 0; options->models != NULL && options->models[i] != NULL; i++)
         if (strcmp(options->models[i], ISSUE_ENSEMBLE) != 0 && model_find(options->models[i]) == NULL)
@@ -117,13 +130,56 @@ static int check_options(const struct issue_options *options, int64_t step_ms)
     return 0;
 }
 
-/* Fit and forecast in one. Not mirrored: that is the combination's business. */
-static int run_model(const struct bench *bench, const struct model *model, struct quantile_curve *curve)
+/* The model's state for this group: at its refit instant, or fitted here and now. Fitted for all horizons of the group,
+ * wanted or not, so that it is the same whatever is wanted. Not mirrored: that is the combination's business. */
+static int state_of(const struct bench *bench, const struct model *model, const struct model_state **state)
 {
-    struct model_params params = {.seed = bench->options->seed};
-    size_t steps = (size_t)(bench->horizon_s * MS / bench->points->step_ms);
+    const struct issue_options *options = bench->options;
+    const struct fits_request request = {.model = model,
+                                         .series = bench->own,
+                                         .step_ms = bench->step_ms,
+                                         .steps = bench->steps,
+                                         .count = bench->count,
+                                         .params = {.seed = options->seed},
+                                         .policy = options->policy};
+    const struct model_task task = {
+        .series = bench->points, .params = &request.params, .steps = bench->steps, .count = bench->count};
+    struct model_state *fitted;
 
-    return model_ask(bench->arena, model, bench->points, &params, steps, curve);
+    if (options->fits != NULL)
+        return fits_get(options->fits, &request, state);
+    if (model->fit(bench->arena, &task, &fitted) < 0)
+        return -1;
+    *state = fitted;
+    return 0;
+}
+
+/* Asks the model at those horizons of the group where it is needed. */
+static void ask(const struct bench *bench, const struct model *model, struct model_answer *answers)
+{
+    struct model_answer some[ISSUE_HORIZONS_MAX];
+    size_t steps[ISSUE_HORIZONS_MAX], places[ISSUE_HORIZONS_MAX], count = 0;
+    const struct model_state *state;
+
+    for (size_t i = 0; i < bench->count; i++)
+        if (is_needed(bench->options, model->name, bench->options->horizons_s[bench->first + i])) {
+            places[count] = i;
+            steps[count++] = bench->steps[i];
+        }
+    const struct model_task task = {.series = bench->points, .steps = steps, .count = count};
+
+    if (count == 0)
+        return;
+    bool is_fitted = state_of(bench, model, &state) == 0;
+    if (is_fitted)
+        model->forecast(bench->arena, state, &task, some);
+    for (size_t i = 0; i < count; i++) {
+        if (is_fitted)
+            answers[places[i]] = some[i];
+        else
+            answers[places[i]].refusal = arena_strdup(bench->arena, err_text());
+    }
+    err_clear();
 }
 
 /* Everything that follows from a curve. E_INPUT when it does not fit into prices. */
@@ -140,32 +196,40 @@ static int complete(struct issue_forecast *forecast, double origin_price)
     return 0;
 }
 
-/* Keeps the last error as the reason why `model` has no forecast. */
-static void refuse(const struct bench *bench, const char *model)
+static void refuse(const struct bench *bench, const char *model, int64_t horizon_s, const char *reason)
 {
     struct issue *issue = bench->issue;
 
-    issue->refusals[issue->refusal_count++] = (struct issue_refusal){
-        .model = model, .horizon_s = bench->horizon_s, .reason = arena_strdup(bench->arena, err_text())};
+    issue->refusals[issue->refusal_count++] =
+        (struct issue_refusal){.model = model, .horizon_s = horizon_s, .reason = reason};
 }
 
-static void refuse_all(const struct bench *bench)
+/* Keeps the last error as the reason. */
+static void refuse_by_error(const struct bench *bench, const char *model, int64_t horizon_s)
 {
+    refuse(bench, model, horizon_s, arena_strdup(bench->arena, err_text()));
+    err_clear();
+}
+
+static void refuse_all(const struct bench *bench, int64_t horizon_s)
+{
+    const char *reason = arena_strdup(bench->arena, err_text());
+
     for (size_t m = 0; models[m] != NULL; m++)
         if (is_wanted(bench->options, models[m]->name))
-            refuse(bench, models[m]->name);
+            refuse(bench, models[m]->name, horizon_s, reason);
     if (is_wanted(bench->options, ISSUE_ENSEMBLE))
-        refuse(bench, ISSUE_ENSEMBLE);
+        refuse(bench, ISSUE_ENSEMBLE, horizon_s, reason);
 }
 
 /* The ensemble out of the members' curves; a NULL curve refused. */
-static void combine(const struct bench *bench, const struct quantile_curve *const *curve_of)
+static void combine(const struct bench *bench, int64_t horizon_s, const struct quantile_curve *const *curve_of)
 {
-    struct issue_forecast forecast = {.model = ISSUE_ENSEMBLE, .horizon_s = bench->horizon_s};
+    struct issue_forecast forecast = {.model = ISSUE_ENSEMBLE, .horizon_s = horizon_s};
     const struct quantile_curve *curves[COMBINE_MEMBERS_MAX];
     double weights[COMBINE_MEMBERS_MAX], total = 0.0;
     size_t member_count;
-    const struct combine_weight *members = combine_members(bench->horizon_s, &member_count);
+    const struct combine_weight *members = combine_members(horizon_s, &member_count);
 
     for (size_t i = 0; i < member_count; i++)
         for (size_t m = 0; models[m] != NULL; m++)
@@ -179,41 +243,71 @@ static void combine(const struct bench *bench, const struct quantile_curve *cons
         forecast.weights[i].weight /= total;
     if (combine_curves(curves, weights, forecast.weight_count, &forecast.curve) < 0 ||
         complete(&forecast, bench->issue->origin_price) < 0)
-        refuse(bench, ISSUE_ENSEMBLE);
+        refuse_by_error(bench, ISSUE_ENSEMBLE, horizon_s);
     else
         bench->issue->forecasts[bench->issue->count++] = forecast;
 }
 
-static void run_horizon(const struct bench *bench)
+/* What the models answered at the group's horizon `at`, as forecasts, with their ensemble. */
+static void collect_horizon(const struct bench *bench, size_t at)
 {
-    size_t count = model_count();
-    const struct quantile_curve **curve_of = arena_array(bench->arena, count, sizeof *curve_of);
+    int64_t horizon_s = bench->options->horizons_s[bench->first + at];
+    const struct quantile_curve **curve_of = arena_array(bench->arena, model_count(), sizeof *curve_of);
 
-    for (size_t m = 0; m < count; m++) {
-        struct issue_forecast *forecast;
+    for (size_t m = 0; models[m] != NULL; m++) {
+        const struct model_answer *answer = &bench->answers[m * bench->count + at];
+        struct issue_forecast forecast = {.model = models[m]->name, .horizon_s = horizon_s, .curve = answer->curve};
 
-        if (!is_needed(bench->options, models[m]->name, bench->horizon_s))
+        if (!is_needed(bench->options, models[m]->name, horizon_s))
             continue;
-        forecast = arena_alloc(bench->arena, sizeof *forecast);
-        forecast->model = models[m]->name;
-        forecast->horizon_s = bench->horizon_s;
-        if (run_model(bench, models[m], &forecast->curve) < 0 || complete(forecast, bench->issue->origin_price) < 0) {
-            refuse(bench, models[m]->name);
+        if (answer->refusal != NULL) {
+            refuse(bench, models[m]->name, horizon_s, answer->refusal);
             continue;
         }
-        curve_of[m] = &forecast->curve;
+        if (complete(&forecast, bench->issue->origin_price) < 0) {
+            refuse_by_error(bench, models[m]->name, horizon_s);
+            continue;
+        }
+        curve_of[m] = &answer->curve;
         if (is_wanted(bench->options, models[m]->name))
-            bench->issue->forecasts[bench->issue->count++] = *forecast;
+            bench->issue->forecasts[bench->issue->count++] = forecast;
     }
     if (is_wanted(bench->options, ISSUE_ENSEMBLE))
-        combine(bench, curve_of);
+        combine(bench, horizon_s, curve_of);
+}
+
+static void run_group(struct bench *bench)
+{
+    bench->answers = arena_array(bench->arena, model_count() * bench->count, sizeof *bench->answers);
+    for (size_t i = 0; i < bench->count; i++)
+        bench->steps[i] = (size_t)(bench->options->horizons_s[bench->first + i] * MS / bench->step_ms);
+    for (size_t m = 0; models[m] != NULL; m++)
+        ask(bench, models[m], bench->answers + m * bench->count);
+    for (size_t i = 0; i < bench->count; i++)
+        collect_horizon(bench, i);
+}
+
+/* The group on bars, which are made here once for all. */
+static void run_bars(struct bench *bench)
+{
+    size_t per_bar = (size_t)(ISSUE_BAR_S * MS / bench->own->step_ms);
+    size_t bars_max = points_on_step(bench->options, bench->own->step_ms, ISSUE_BAR_S * MS);
+    struct series bars;
+
+    bench->step_ms = ISSUE_BAR_S * MS;
+    if (series_bars(bench->arena, bench->own, per_bar, bars_max, &bars) < 0) {
+        for (size_t i = 0; i < bench->count; i++)
+            refuse_all(bench, bench->options->horizons_s[bench->first + i]);
+        return;
+    }
+    bench->points = &bars;
+    run_group(bench);
 }
 
 int issue_make(struct arena *arena, const struct series *hourly, const struct issue_options *options,
                struct issue *issue)
 {
-    struct series bars;
-    bool has_bars = false;
+    size_t own_count = 0;
 
     *issue = (struct issue){.origin_ms = hourly->end_ms};
     if (check_options(options, hourly->step_ms) < 0)
@@ -222,22 +316,18 @@ int issue_make(struct arena *arena, const struct series *hourly, const struct is
     issue->origin_price = hourly->close[hourly->count - 1];
     issue->forecasts = arena_array(arena, results_max, sizeof *issue->forecasts);
     issue->refusals = arena_array(arena, results_max, sizeof *issue->refusals);
-    for (size_t h = 0; h < options->horizon_count; h++) {
-        struct bench bench = {arena, options, hourly, options->horizons_s[h], issue};
+    while (own_count < options->horizon_count && !uses_bars(options, options->horizons_s[own_count], hourly->step_ms))
+        own_count++;
 
-        if (uses_bars(options, bench.horizon_s, hourly->step_ms)) {
-            size_t per_bar = (size_t)(ISSUE_BAR_S * MS / hourly->step_ms);
-            size_t bars_max = points_on_step(options, hourly->step_ms, ISSUE_BAR_S * MS);
-
-            if (!has_bars && series_bars(arena, hourly, per_bar, bars_max, &bars) < 0) {
-                refuse_all(&bench);
-                continue;
-            }
-            has_bars = true;
-            bench.points = &bars;
-        }
-        run_horizon(&bench);
-    }
+    struct bench bench = {.arena = arena, .options = options, .own = hourly, .points = hourly, .issue = issue};
+    bench.step_ms = hourly->step_ms;
+    bench.count = own_count;
+    if (bench.count > 0)
+        run_group(&bench);
+    bench.first = own_count;
+    bench.count = options->horizon_count - own_count;
+    if (bench.count > 0)
+        run_bars(&bench);
     if (issue->count > 0) {
         err_clear(); /* what was refused stands in the list */
         return 0;

@@ -6,8 +6,8 @@
  *
  * Pure and deterministic: the live job and the walk-forward call the same function, so what was scored is what is
  * published. The series ends at the origin; nothing later can be seen. Horizons below ISSUE_BARS_FROM_S are forecast on
- * the series' own points (hours), longer ones on 24-hour bars that end at the origin. Forecasts depend only on the last
- * issue_points() points, bit for bit.
+ * the series' own points (hours), longer ones on 24-hour bars that end at the origin; for each of the two a model is
+ * fitted and asked once, for all horizons together. Forecasts depend only on the last issue_points() points, bit for bit.
  *
  * Models' own curves are as they made them; the ensemble averages the quantiles of its members, mirrored about zero
  * drift (eval/combine.h). The baseline is the model ISSUE_BASELINE.
@@ -18,6 +18,7 @@
 #include "core/arena.h"
 #include "core/base.h"
 #include "eval/combine.h"
+#include "eval/fits.h"
 #include "models/model.h"
 
 struct series;
@@ -32,12 +33,15 @@ struct series;
 #define ISSUE_YEAR_S INT64_C(31536000)
 
 struct issue_options {
-    const int64_t *horizons_s; /* each a multiple of the series' step; from ISSUE_BARS_FROM_S on, of 24 hours */
-    size_t horizon_count;      /* 1..ISSUE_HORIZONS_MAX */
+    const int64_t
+        *horizons_s;      /* ascending, each a multiple of the series' step; from ISSUE_BARS_FROM_S on, of 24 hours */
+    size_t horizon_count; /* 1..ISSUE_HORIZONS_MAX */
     const char *const
         *models;    /* names wanted, ISSUE_ENSEMBLE among them, ends with NULL; NULL: all and the ensemble */
     bool own_steps; /* no 24-hour bars: the series' own points at all horizons (reference forecasts) */
-    uint64_t seed;  /* for models that draw; recorded by the caller */
+    uint64_t seed; /* for models that draw; recorded by the caller. Unused with fits: theirs is the refit instant's */
+    struct fits *fits;       /* states at refit instants; NULL: every model is fitted at the origin itself */
+    enum fits_policy policy; /* for fits */
 };
 
 struct issue_forecast {
@@ -77,7 +81,7 @@ int issue_make(struct arena *arena, const struct series *hourly, const struct is
 /* NULL when there is none. */
 const struct issue_forecast *issue_find(const struct issue *issue, const char *model, int64_t horizon_s);
 
-/* Points of `step_ms` to load so that no model at any of these horizons would use more. */
+/* Points of `step_ms` to load so that no model at any of these horizons would use more, refit span included. */
 size_t issue_points(const struct issue_options *options, int64_t step_ms);
 
 #endif
