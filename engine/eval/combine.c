@@ -11,6 +11,8 @@
  */
 #include "eval/combine.h"
 
+#include <string.h>
+
 #include "core/err.h"
 
 #define HOUR_S INT64_C(3600)
@@ -38,13 +40,45 @@ const struct combine_weight *combine_members(int64_t horizon_s, size_t *count)
     return stretches[i].members;
 }
 
+static const struct combine_answer *answer_of(const struct combine_answer *answers, size_t count, const char *model)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(answers[i].model, model) == 0 && answers[i].curve != NULL && !answers[i].is_left_out)
+            return &answers[i];
+    return NULL;
+}
+
+int combine_ensemble(int64_t horizon_s, const struct combine_answer *answers, size_t count,
+                     struct combine_result *result)
+{
+    const struct quantile_curve *curves[COMBINE_MEMBERS_MAX];
+    double weights[COMBINE_MEMBERS_MAX], total = 0.0;
+    size_t member_count;
+    const struct combine_weight *members = combine_members(horizon_s, &member_count);
+
+    *result = (struct combine_result){0};
+    for (size_t i = 0; i < member_count; i++) {
+        const struct combine_answer *answer = answer_of(answers, count, members[i].model);
+
+        if (answer == NULL)
+            continue;
+        curves[result->weight_count] = answer->curve;
+        weights[result->weight_count] = members[i].weight;
+        result->weights[result->weight_count++] = members[i];
+        total += members[i].weight;
+    }
+    for (size_t i = 0; i < result->weight_count; i++)
+        result->weights[i].weight /= total;
+    return combine_curves(curves, weights, result->weight_count, &result->curve);
+}
+
 int combine_curves(const struct quantile_curve *const *curves, const double *weights, size_t count,
                    struct quantile_curve *combined)
 {
     double total = 0.0;
 
     if (count == 0)
-        return err_set(E_INPUT, "an ensemble without members");
+        return err_set(E_INPUT, "none of the ensemble's members could answer");
     *combined = (struct quantile_curve){{0.0}};
     for (size_t member = 0; member < count; member++) {
         struct quantile_curve curve = *curves[member];

@@ -222,27 +222,23 @@ static void refuse_all(const struct bench *bench, int64_t horizon_s)
         refuse(bench, ISSUE_ENSEMBLE, horizon_s, reason);
 }
 
-/* The ensemble out of the members' curves; a NULL curve refused. */
-static void combine(const struct bench *bench, int64_t horizon_s, const struct quantile_curve *const *curve_of)
+/* The ensemble of the answers, as wide as its calibration says. */
+static void combine(const struct bench *bench, int64_t horizon_s, const struct calibration *calibration,
+                    const struct combine_answer *answers)
 {
     struct issue_forecast forecast = {.model = ISSUE_ENSEMBLE, .horizon_s = horizon_s};
-    const struct quantile_curve *curves[COMBINE_MEMBERS_MAX];
-    double weights[COMBINE_MEMBERS_MAX], total = 0.0;
-    size_t member_count;
-    const struct combine_weight *members = combine_members(horizon_s, &member_count);
+    struct combine_result combined;
 
-    for (size_t i = 0; i < member_count; i++)
-        for (size_t m = 0; models[m] != NULL; m++)
-            if (strcmp(models[m]->name, members[i].model) == 0 && curve_of[m] != NULL) {
-                curves[forecast.weight_count] = curve_of[m];
-                weights[forecast.weight_count] = members[i].weight;
-                forecast.weights[forecast.weight_count++] = members[i];
-                total += members[i].weight;
-            }
-    for (size_t i = 0; i < forecast.weight_count; i++)
-        forecast.weights[i].weight /= total;
-    if (combine_curves(curves, weights, forecast.weight_count, &forecast.curve) < 0 ||
-        complete(&forecast, bench->issue->origin_price) < 0)
+    if (combine_ensemble(horizon_s, answers, model_count(), &combined) < 0) {
+        refuse_by_error(bench, ISSUE_ENSEMBLE, horizon_s);
+        return;
+    }
+    if (calibration != NULL)
+        calibration_apply(calibration, &combined.curve);
+    forecast.curve = combined.curve;
+    forecast.weight_count = combined.weight_count;
+    memcpy(forecast.weights, combined.weights, sizeof forecast.weights);
+    if (complete(&forecast, bench->issue->origin_price) < 0)
         refuse_by_error(bench, ISSUE_ENSEMBLE, horizon_s);
     else
         bench->issue->forecasts[bench->issue->count++] = forecast;
@@ -251,14 +247,19 @@ static void combine(const struct bench *bench, int64_t horizon_s, const struct q
 /* What the models answered at the group's horizon `at`, as forecasts, with their ensemble. */
 static void collect_horizon(const struct bench *bench, size_t at)
 {
-    int64_t horizon_s = bench->options->horizons_s[bench->first + at];
-    const struct quantile_curve **curve_of = arena_array(bench->arena, model_count(), sizeof *curve_of);
+    const struct issue_options *options = bench->options;
+    int64_t horizon_s = options->horizons_s[bench->first + at];
+    const struct calibration *calibration =
+        calibration_find(options->calibrations, options->calibration_count, horizon_s);
+    struct combine_answer *answers = arena_array(bench->arena, model_count(), sizeof *answers);
 
     for (size_t m = 0; models[m] != NULL; m++) {
         const struct model_answer *answer = &bench->answers[m * bench->count + at];
         struct issue_forecast forecast = {.model = models[m]->name, .horizon_s = horizon_s, .curve = answer->curve};
 
-        if (!is_needed(bench->options, models[m]->name, horizon_s))
+        forecast.is_quarantined = calibration != NULL && calibration_is_quarantined(calibration, models[m]->name);
+        answers[m] = (struct combine_answer){.model = models[m]->name, .is_left_out = forecast.is_quarantined};
+        if (!is_needed(options, models[m]->name, horizon_s))
             continue;
         if (answer->refusal != NULL) {
             refuse(bench, models[m]->name, horizon_s, answer->refusal);
@@ -268,12 +269,12 @@ static void collect_horizon(const struct bench *bench, size_t at)
             refuse_by_error(bench, models[m]->name, horizon_s);
             continue;
         }
-        curve_of[m] = &answer->curve;
-        if (is_wanted(bench->options, models[m]->name))
+        answers[m].curve = &answer->curve;
+        if (is_wanted(options, models[m]->name))
             bench->issue->forecasts[bench->issue->count++] = forecast;
     }
-    if (is_wanted(bench->options, ISSUE_ENSEMBLE))
-        combine(bench, horizon_s, curve_of);
+    if (is_wanted(options, ISSUE_ENSEMBLE))
+        combine(bench, horizon_s, calibration, answers);
 }
 
 static void run_group(struct bench *bench)

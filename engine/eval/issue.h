@@ -10,13 +10,15 @@
  * fitted and asked once, for all horizons together. Forecasts depend only on the last issue_points() points, bit for bit.
  *
  * Models' own curves are as they made them; the ensemble averages the quantiles of its members, mirrored about zero
- * drift (eval/combine.h). The baseline is the model ISSUE_BASELINE.
+ * drift (eval/combine.h), leaves quarantined ones out and is as wide as outcomes have taught (eval/calibrate.h). The
+ * baseline is the model ISSUE_BASELINE.
  */
 #ifndef EVAL_ISSUE_H
 #define EVAL_ISSUE_H
 
 #include "core/arena.h"
 #include "core/base.h"
+#include "eval/calibrate.h"
 #include "eval/combine.h"
 #include "eval/fits.h"
 #include "models/model.h"
@@ -42,6 +44,9 @@ struct issue_options {
     uint64_t seed; /* for models that draw; recorded by the caller. Unused with fits: theirs is the refit instant's */
     struct fits *fits;       /* states at refit instants; NULL: every model is fitted at the origin itself */
     enum fits_policy policy; /* for fits */
+    const struct calibration
+        *calibrations; /* what was learned by the origin, for some or all horizons; NULL: nothing */
+    size_t calibration_count;
 };
 
 struct issue_forecast {
@@ -52,6 +57,7 @@ struct issue_forecast {
     double mean;                  /* of the price under the curve */
     double prob_up;               /* P(price at target > origin price) */
     double volatility;   /* standard deviation of the log return under the curve, per square root of a year */
+    bool is_quarantined; /* worse than no model of late: asked and scored, but no member of the ensemble */
     size_t weight_count; /* of an ensemble: those that took part, summing to 1; else 0 */
     struct combine_weight weights[COMBINE_MEMBERS_MAX];
 };
