@@ -23,6 +23,7 @@
 
 #include "shm/auth.h"
 #include "shm/btcf_abi.h"
+#include "shm/dist.h"
 #include "shm/edge.h"
 #include "shm/limit.h"
 #include "shm/reader.h"
@@ -129,7 +130,11 @@ typedef enum {
     NGX_HTTP_BTCF_SIMULATED,            /* 503: a test key asked for it */
     NGX_HTTP_BTCF_STREAMS_FULL,         /* 503: of a worker */
     NGX_HTTP_BTCF_INVALID_EVENTS,       /* 400 */
-    NGX_HTTP_BTCF_INVALID_EVENT_ID      /* 400 */
+    NGX_HTTP_BTCF_INVALID_EVENT_ID,     /* 400 */
+    NGX_HTTP_BTCF_ONE_QUESTION,         /* 400 */
+    NGX_HTTP_BTCF_INVALID_PRICE,        /* 400 */
+    NGX_HTTP_BTCF_INVALID_LEVEL,        /* 400 */
+    NGX_HTTP_BTCF_INVALID_SIDE          /* 400 */
 } ngx_http_btcf_problem_e;
 
 
@@ -594,6 +599,13 @@ ngx_int_t ngx_http_btcf_begin(ngx_http_request_t *r,
 /* the document of a path: for a test key, that of the sandbox; or NULL */
 ngx_http_btcf_doc_t *ngx_http_btcf_find_doc(const ngx_http_btcf_ctx_t *ctx,
     const ngx_str_t *path);
+/* the name that find_doc looks for; `text` holds a key of the sandbox */
+ngx_int_t ngx_http_btcf_doc_key(const ngx_http_btcf_ctx_t *ctx,
+    const ngx_str_t *path, u_char text[BTCF_DOC_KEY_MAX], ngx_str_t *key);
+/* NGX_OK and which variant is true, or the status of the problem left behind */
+ngx_int_t ngx_http_btcf_judge(ngx_http_request_t *r,
+    ngx_http_btcf_ctx_t *ctx, const ngx_http_btcf_doc_t *doc,
+    ngx_uint_t *stale);
 ngx_http_btcf_outcome_e ngx_http_btcf_doc_outcome(
     const ngx_http_btcf_doc_t *doc, int64_t now_ms);
 ngx_int_t ngx_http_btcf_serve(ngx_http_request_t *r,
@@ -615,6 +627,24 @@ extern ngx_table_elt_t  ngx_http_btcf_identity;
 
 extern const ngx_str_t  ngx_http_btcf_forecast_keys[NGX_HTTP_BTCF_HORIZONS];
 ngx_int_t ngx_http_btcf_forecasts_handler(ngx_http_request_t *r);
+/* of a text, on top of the hash of those before it: a name, no defence */
+uint64_t ngx_http_btcf_hash(uint64_t hash, const ngx_str_t *text);
+
+/* _query, _curve */
+
+#define NGX_HTTP_BTCF_FORECAST_PREFIX  (sizeof("/v1/forecasts/") - 1)
+
+typedef struct {
+    struct btcf_dist_curve      curve;
+    struct btcf_dist            dist;       /* of it, ready for questions */
+} ngx_http_btcf_curve_t;
+
+ngx_int_t ngx_http_btcf_query_handler(ngx_http_request_t *r);
+/* the last good curve of a forecast's document; NULL: there was never one */
+const ngx_http_btcf_curve_t *ngx_http_btcf_find_curve(const ngx_str_t *key);
+
+#define ngx_http_btcf_same(a, b)                                              \
+    ((a)->len == (b)->len && ngx_memcmp((a)->data, (b)->data, (a)->len) == 0)
 
 /* _conditional */
 

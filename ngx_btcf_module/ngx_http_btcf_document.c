@@ -117,25 +117,40 @@ ngx_http_btcf_begin(ngx_http_request_t *r, ngx_http_btcf_ctx_t **ctxp)
 ngx_http_btcf_doc_t *
 ngx_http_btcf_find_doc(const ngx_http_btcf_ctx_t *ctx, const ngx_str_t *path)
 {
-    u_char     *p, text[BTCF_DOC_KEY_MAX];
-    ngx_str_t   key;
+    u_char     text[BTCF_DOC_KEY_MAX];
+    ngx_str_t  key;
+
+    if (ngx_http_btcf_doc_key(ctx, path, text, &key) != NGX_OK) {
+        return NULL;
+    }
+
+    return ngx_http_btcf_segment_doc(&key);
+}
+
+
+ngx_int_t
+ngx_http_btcf_doc_key(const ngx_http_btcf_ctx_t *ctx, const ngx_str_t *path,
+    u_char text[BTCF_DOC_KEY_MAX], ngx_str_t *key)
+{
+    u_char  *p;
 
     if (!ctx->principal.test) {
-        return ngx_http_btcf_segment_doc(path);
+        *key = *path;
+        return NGX_OK;
     }
 
     if (path->len > BTCF_DOC_KEY_MAX - ngx_http_btcf_sandbox.len) {
-        return NULL;
+        return NGX_DECLINED;
     }
 
     p = ngx_cpymem(text, ngx_http_btcf_sandbox.data,
                    ngx_http_btcf_sandbox.len);
     p = ngx_cpymem(p, path->data, path->len);
 
-    key.data = text;
-    key.len = p - text;
+    key->data = text;
+    key->len = p - text;
 
-    return ngx_http_btcf_segment_doc(&key);
+    return NGX_OK;
 }
 
 
@@ -155,34 +170,21 @@ ngx_http_btcf_doc_outcome(const ngx_http_btcf_doc_t *doc, int64_t now_ms)
 
 
 ngx_int_t
-ngx_http_btcf_serve(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
-    ngx_http_btcf_doc_t *doc)
+ngx_http_btcf_judge(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
+    const ngx_http_btcf_doc_t *doc, ngx_uint_t *stale)
 {
-    int64_t                          now_ms;
-    ngx_uint_t                       stale, late;
-    ngx_http_btcf_body_t            *body;
-    ngx_http_btcf_answer_t           answer;
     const ngx_http_btcf_loc_conf_t  *lcf;
 
-    now_ms = ngx_http_btcf_now_ms();
-
     ctx->generation = doc->gen;
-    ctx->outcome = ngx_http_btcf_doc_outcome(doc, now_ms);
-
-    if (doc->doc_class >= BTCF_DOC_FORECAST
-        && doc->doc_class <= BTCF_DOC_STATIC)
-    {
-        ctx->route = BTCF_ROUTE_FORECAST + doc->doc_class - BTCF_DOC_FORECAST;
-    }
+    ctx->outcome = ngx_http_btcf_doc_outcome(doc, ngx_http_btcf_now_ms());
 
     if (ctx->outcome == NGX_HTTP_BTCF_DOC_EXPIRED) {
         return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_FORECAST_EXPIRED, NULL);
     }
 
-    late = (ctx->outcome == NGX_HTTP_BTCF_DOC_STALE);
-    stale = late || ctx->stale;
+    *stale = (ctx->outcome == NGX_HTTP_BTCF_DOC_STALE) || ctx->stale;
 
-    if (stale) {
+    if (*stale) {
         ctx->outcome = NGX_HTTP_BTCF_DOC_STALE;
         lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
 
@@ -190,6 +192,36 @@ ngx_http_btcf_serve(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
             return ngx_http_btcf_problem(r, NGX_HTTP_BTCF_FORECAST_STALE, NULL);
         }
     }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_btcf_serve(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
+    ngx_http_btcf_doc_t *doc)
+{
+    int64_t                  now_ms;
+    ngx_int_t                rc;
+    ngx_uint_t               stale, late;
+    ngx_http_btcf_body_t    *body;
+    ngx_http_btcf_answer_t   answer;
+
+    now_ms = ngx_http_btcf_now_ms();
+
+    if (doc->doc_class >= BTCF_DOC_FORECAST
+        && doc->doc_class <= BTCF_DOC_STATIC)
+    {
+        ctx->route = BTCF_ROUTE_FORECAST + doc->doc_class - BTCF_DOC_FORECAST;
+    }
+
+    rc = ngx_http_btcf_judge(r, ctx, doc, &stale);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* simulated staleness does not change the date */
+    late = stale && !ctx->stale;
 
     if (ngx_http_btcf_hold(ctx, doc) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -21,7 +21,6 @@
 
 
 #define NGX_HTTP_BTCF_PARTS_MAX  (2 * NGX_HTTP_BTCF_HORIZONS + 1)
-#define NGX_HTTP_BTCF_KEY_PREFIX (sizeof("/v1/forecasts/") - 1)
 
 
 typedef struct {
@@ -43,7 +42,6 @@ static ngx_int_t ngx_http_btcf_compose_none(ngx_http_request_t *r,
 static ngx_int_t ngx_http_btcf_compose_part(ngx_http_request_t *r,
     ngx_http_btcf_doc_t *doc, ngx_http_btcf_answer_t *answer,
     ngx_http_btcf_outcome_e *outcome);
-static uint64_t ngx_http_btcf_mix(uint64_t hash, const ngx_str_t *text);
 
 
 const ngx_str_t  ngx_http_btcf_forecast_keys[NGX_HTTP_BTCF_HORIZONS] = {
@@ -210,8 +208,8 @@ ngx_http_btcf_select_one(ngx_str_t *name,
     for (i = 0; i < NGX_HTTP_BTCF_HORIZONS; i++) {
         key = &ngx_http_btcf_forecast_keys[i];
 
-        if (key->len - NGX_HTTP_BTCF_KEY_PREFIX == name->len
-            && ngx_memcmp(key->data + NGX_HTTP_BTCF_KEY_PREFIX, name->data,
+        if (key->len - NGX_HTTP_BTCF_FORECAST_PREFIX == name->len
+            && ngx_memcmp(key->data + NGX_HTTP_BTCF_FORECAST_PREFIX, name->data,
                           name->len)
                == 0)
         {
@@ -270,7 +268,7 @@ ngx_http_btcf_compose(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx,
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        hash = ngx_http_btcf_mix(hash, &answer.etag);
+        hash = ngx_http_btcf_hash(hash, &answer.etag);
         ctx->outcome = ngx_max(ctx->outcome, outcome);
     }
 
@@ -378,8 +376,8 @@ ngx_http_btcf_compose_part(ngx_http_request_t *r, ngx_http_btcf_doc_t *doc,
 
 /* FNV-1a, 64 bit: a name for a list of names, not a defence */
 
-static uint64_t
-ngx_http_btcf_mix(uint64_t hash, const ngx_str_t *text)
+uint64_t
+ngx_http_btcf_hash(uint64_t hash, const ngx_str_t *text)
 {
     size_t  i;
 

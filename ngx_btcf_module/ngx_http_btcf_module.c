@@ -210,6 +210,13 @@ static ngx_command_t  ngx_http_btcf_commands[] = {
       offsetof(ngx_http_btcf_loc_conf_t, problem),
       NULL },
 
+    { ngx_string("btcf_query"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_btcf_set_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_btcf_query_handler },
+
     { ngx_string("btcf_request_id"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,

@@ -138,7 +138,23 @@ static const ngx_http_btcf_problem_t  ngx_http_btcf_problems[] = {
 
     { 400, ngx_string("invalid-parameter"), ngx_string("Bad Request"),
       ngx_string("an event's id, sent once and unchanged, is what this takes;"
-                 " it does not take") }
+                 " it does not take") },
+
+    { 400, ngx_string("missing-parameter"), ngx_string("Bad Request"),
+      ngx_string("a probability is asked for with one of above=X, below=X,"
+                 " between=X,Y, in USD") },
+
+    { 400, ngx_string("invalid-parameter"), ngx_string("Bad Request"),
+      ngx_string("above and below take one price in USD, between takes two"
+                 " that ascend, with a comma; a price is a plain decimal,"
+                 " more than 0 and at most 1000000000000; it is not") },
+
+    { 400, ngx_string("invalid-parameter"), ngx_string("Bad Request"),
+      ngx_string("level takes one number from 0.5 to 0.9999;"
+                 " it does not take") },
+
+    { 400, ngx_string("invalid-parameter"), ngx_string("Bad Request"),
+      ngx_string("side takes long or short, once; it does not take") }
 };
 
 

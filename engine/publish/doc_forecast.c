@@ -19,6 +19,7 @@ static void render_skill(struct json *json, const struct accuracy_view *accuracy
 static void render_coverage(struct json *json, const struct accuracy_view *accuracy);
 static void render_ledger(struct json *json, const struct batch_view *batch);
 static uint64_t bits_of(double value);
+static uint32_t curve_flags(const struct forecast_page *page);
 
 void forecast_key(int64_t horizon_s, char key[FORECAST_KEY_SIZE])
 {
@@ -78,6 +79,7 @@ void doc_forecast_curve(const struct forecast_page *page, struct btcf_dist_curve
         .origin_price = bits_of(page->batch->origin_price),
         .horizon_s = (uint32_t)page->forecast->horizon_s,
         .level_count = VIEW_LEVEL_COUNT,
+        .flags = curve_flags(page),
     };
     for (size_t i = 0; i < VIEW_LEVEL_COUNT; i++) {
         curve->level[i] = bits_of(view_levels[i]);
@@ -209,6 +211,12 @@ static void render_ledger(struct json *json, const struct batch_view *batch)
     json_put_i64(json, "seq", batch->ledger_seq);
     json_put_text(json, "hash", batch->ledger_hash);
     json_close(json, '}');
+}
+
+static uint32_t curve_flags(const struct forecast_page *page)
+{
+    uint32_t flags = strcmp(page->forecast->method, "baseline") == 0 ? BTCF_CURVE_BASELINE : 0;
+    return flags | (page->batch->degraded || page->feed->degraded ? BTCF_CURVE_DEGRADED : 0);
 }
 
 static uint64_t bits_of(double value)

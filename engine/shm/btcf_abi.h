@@ -168,6 +168,12 @@ _Static_assert(sizeof(struct btcf_doc_slot) == 384, "doc slot");
 
 #define BTCF_DIST_LEVELS_MAX 32
 
+/* Flags of a curve: who made it, and from what. */
+enum btcf_curve_flag {
+    BTCF_CURVE_BASELINE = 1, /* the random walk is served: the ensemble has not beaten it */
+    BTCF_CURVE_DEGRADED = 2, /* made from a replay, a simulation or too few sources */
+};
+
 /* Quantiles of the price at target for one horizon. Doubles are stored as their bits. Tails beyond the outermost
  * levels: see shm/dist.h. */
 struct btcf_dist_curve {
@@ -176,7 +182,7 @@ struct btcf_dist_curve {
     int64_t stale_at_ms, expires_at_ms; /* wall time */
     uint64_t origin_price;
     uint32_t horizon_s, level_count;
-    uint32_t flags, crc; /* CRC-32C of this struct with crc 0 */
+    uint32_t flags, crc; /* BTCF_CURVE_ flags; CRC-32C of this struct with crc 0 */
     uint64_t level[BTCF_DIST_LEVELS_MAX];
     uint64_t value[BTCF_DIST_LEVELS_MAX];
 };

@@ -54,7 +54,11 @@ bool btcf_dist_init(struct btcf_dist *dist, const struct btcf_dist_curve *curve)
     dist->scale_low = (x[1] - x[0]) / log(p[1] / p[0]);
     dist->scale_high = (x[n - 1] - x[n - 2]) / log((1 - p[n - 2]) / (1 - p[n - 1]));
     /* Levels so near each other that their difference is lost (1e-300 and 2e-300 are both 1 away from 1) have no slope. */
-    return isfinite(dist->scale_low) && isfinite(dist->scale_high);
+    if (!isfinite(dist->scale_low) || !isfinite(dist->scale_high))
+        return false;
+    dist->scale_low = fmin(dist->scale_low, BTCF_DIST_TAIL_SCALE_MAX);
+    dist->scale_high = fmin(dist->scale_high, BTCF_DIST_TAIL_SCALE_MAX);
+    return true;
 }
 
 /* Number of values in ascending `list` that are <= x. */
@@ -113,4 +117,42 @@ double btcf_dist_quantile(const struct btcf_dist *dist, double p_wanted)
     uint32_t i = count_up_to(p, dist->count, p_wanted);
 
     return exp(x[i - 1] + (x[i] - x[i - 1]) * (p_wanted - p[i - 1]) / (p[i] - p[i - 1]));
+}
+
+/* Of the stretch between levels i - 1 and i, up to `at`: the integral of exp(x) dF, F linear in x. */
+static double stretch_mean(const struct btcf_dist *dist, uint32_t i, double at)
+{
+    double from = dist->log_value[i - 1], to = dist->log_value[i];
+    double mass = dist->level[i] - dist->level[i - 1];
+
+    if (to <= at && to - from < 1e-12)
+        return mass * exp(to); /* a jump, or as good as one */
+    return mass * (exp(fmin(to, at)) - exp(from)) / (to - from);
+}
+
+/* Sums from the low tail upwards, stretch by stretch. */
+double btcf_dist_mean_below(const struct btcf_dist *dist, double price)
+{
+    const double *x = dist->log_value;
+    uint32_t last = dist->count - 1;
+    double at, sum;
+
+    if (isnan(price))
+        return price;
+    if (price <= 0)
+        return 0;
+    at = log(price);
+    if (at < x[0])
+        return dist->scale_low > 0 ? btcf_dist_below(dist, price) * price / (1 + dist->scale_low) : 0;
+    sum = dist->level[0] * exp(x[0]) / (1 + dist->scale_low);
+    for (uint32_t i = 1; i <= last && x[i - 1] <= at; i++)
+        sum += stretch_mean(dist, i, at);
+    if (at < x[last])
+        return sum;
+
+    double tail = (1 - dist->level[last]) * exp(x[last]) / (1 - dist->scale_high);
+
+    if (isinf(price) || !(dist->scale_high > 0))
+        return sum + tail;
+    return sum + tail - (1 - btcf_dist_below(dist, price)) * price / (1 - dist->scale_high);
 }

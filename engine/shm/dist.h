@@ -8,15 +8,18 @@
  *     F(x) = p1 * exp((x - x1) / s),         s = (x2 - x1) / ln(p2 / p1)               below the lowest level p1
  *     1 - F(x) = (1 - pn) * exp(-(x - xn) / s),  s = (xn - xm) / ln((1 - pm) / (1 - pn))   above the highest, m = n - 1
  *
- * which is continuous, and goes on strictly monotone to 0 and 1 without ever reaching them. Two levels at the same
- * price are a jump: F is the probability of a price at or below x there. Where the two outermost levels of a side are
- * at the same price there is no tail on that side.
+ * s counts at most BTCF_DIST_TAIL_SCALE_MAX, as for whoever made the curve (eval/curve.h): from s = 1 on, the price would
+ * have no mean. That is continuous, and goes on strictly monotone to 0 and 1 without ever reaching them. Two levels at the same price
+ * are a jump: F is the probability of a price at or below x there. Where the two outermost levels of a side are at the
+ * same price there is no tail on that side.
  */
 #ifndef BTCF_SHM_DIST_H
 #define BTCF_SHM_DIST_H
 
 #include "core/base.h"
 #include "shm/btcf_abi.h"
+
+#define BTCF_DIST_TAIL_SCALE_MAX 0.5
 
 /* A curve made ready for questions. level ascends strictly inside (0, 1); log_value does not descend. */
 struct btcf_dist {
@@ -36,6 +39,11 @@ double btcf_dist_below(const struct btcf_dist *dist, double price);
 
 /* The smallest price that is not exceeded with probability p. NaN unless 0 < p < 1. */
 double btcf_dist_quantile(const struct btcf_dist *dist, double p);
+
+/* E[P; P <= price]: the mean of the price over the outcomes at or below `price`, times their probability, so that
+ * btcf_dist_mean_below(d, x) / btcf_dist_below(d, x) is the mean of the price given that it ends at or below x, and
+ * expected shortfall is made of it (Acerbi & Tasche 2002). In the curve's units; the whole mean for +infinity. */
+double btcf_dist_mean_below(const struct btcf_dist *dist, double price);
 
 /* Doubles of the ABI are their bits. */
 double btcf_dist_double(uint64_t bits);

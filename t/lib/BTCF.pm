@@ -153,6 +153,7 @@ sub do {
 }
 
 sub doc { my ($self, $key, %fields) = @_; $self->do({do => 'doc', key => $key, %fields}) }
+sub curve { my ($self, $key, %fields) = @_; $self->do({do => 'curve', key => $key, %fields}) }
 sub live { $_[0]->do({do => 'live'}) }
 
 # One event, or with `count` and `every_us` several of them. Without data: {"n":1,"t_us":...}, counted by the publisher.

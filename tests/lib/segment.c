@@ -39,6 +39,7 @@
 #include "core/err.h"
 #include "crypto/api_key.h"
 #include "shm/auth_writer.h"
+#include "shm/dist.h"
 #include "shm/writer.h"
 
 #define LINE_BYTES_MAX (1 << 20)
@@ -172,6 +173,30 @@ static int do_doc(const json_t *command)
         doc.stale_gz = gzip_of(doc.stale, stale_gz);
     }
     return writer_publish(writer, &doc);
+}
+
+/* {"key":..., "levels":[...], "prices":[...], "origin_price":..., "baseline":bool, "degraded":bool} */
+static int do_curve(const json_t *command)
+{
+    const json_t *levels = json_object_get(command, "levels"), *prices = json_object_get(command, "prices");
+    struct btcf_dist_curve curve = {
+        .issued_at_ms = number_of(command, "issued_at", 1743379200) * 1000,
+        .target_at_ms = number_of(command, "target_at", 1743465600) * 1000,
+        .stale_at_ms = time_of(command, "stale_in"),
+        .expires_at_ms = time_of(command, "expires_in"),
+        .origin_price = btcf_dist_bits(json_number_value(json_object_get(command, "origin_price"))),
+        .level_count = (uint32_t)json_array_size(levels),
+        .flags = (json_is_true(json_object_get(command, "baseline")) ? BTCF_CURVE_BASELINE : 0) |
+                 (json_is_true(json_object_get(command, "degraded")) ? BTCF_CURVE_DEGRADED : 0),
+    };
+
+    if (curve.level_count > BTCF_DIST_LEVELS_MAX || json_array_size(prices) != curve.level_count)
+        return err_set(E_INPUT, "a curve has as many prices as levels, at most %d", BTCF_DIST_LEVELS_MAX);
+    for (uint32_t i = 0; i < curve.level_count; i++) {
+        curve.level[i] = btcf_dist_bits(json_number_value(json_array_get(levels, i)));
+        curve.value[i] = btcf_dist_bits(json_number_value(json_array_get(prices, i)));
+    }
+    return writer_publish_dist(writer, text_of(command, "key"), &curve);
 }
 
 /* Version n is the nine digits of n and a comma, repeated: a torn copy has two numbers in it. */
@@ -421,11 +446,12 @@ static const struct {
     int (*run)(const json_t *command);
     bool needs_writer;
 } commands[] = {
-    {"create", do_create, false}, {"doc", do_doc, true},       {"churn", do_churn, true},
-    {"plan", do_plan, true},      {"unplan", do_unplan, true}, {"account", do_account, true},
-    {"key", do_key, true},        {"revoke", do_revoke, true}, {"forget", do_forget, true},
-    {"event", do_event, true},    {"live", do_live, true},     {"beat", do_beat, true},
-    {"retire", do_retire, true},  {"health", do_health, true}, {"close", do_close, true},
+    {"create", do_create, false},  {"doc", do_doc, true},       {"curve", do_curve, true},
+    {"churn", do_churn, true},     {"plan", do_plan, true},     {"unplan", do_unplan, true},
+    {"account", do_account, true}, {"key", do_key, true},       {"revoke", do_revoke, true},
+    {"forget", do_forget, true},   {"event", do_event, true},   {"live", do_live, true},
+    {"beat", do_beat, true},       {"retire", do_retire, true}, {"health", do_health, true},
+    {"close", do_close, true},
 };
 
 static int run_line(const char *line)

@@ -163,6 +163,51 @@ static void probabilities_outside_the_open_interval_have_no_quantile(void **stat
         assert_true(isnan(btcf_dist_quantile(&dist, outside[i])));
 }
 
+/* Against the midpoint rule on E[P; P <= x] = integral of Q(p) dp from 0 to F(x). */
+static void check_mean(const struct btcf_dist *dist, double price)
+{
+    const int steps = 2000000;
+    double mass = btcf_dist_below(dist, price), sum = 0;
+
+    for (int i = 0; i < steps; i++)
+        sum += btcf_dist_quantile(dist, mass * (i + 0.5) / steps);
+    check_near(btcf_dist_mean_below(dist, price), sum * mass / steps, 2e-4);
+}
+
+static void the_mean_below_a_price_is_the_integral_of_the_quantiles(void **state)
+{
+    struct btcf_dist dist = make(5, levels5, values5);
+    const double prices[] = {50, 80, 85, 100, 130, 140, 190, (double)INFINITY};
+
+    (void)state;
+    for (size_t i = 0; i < BTCF_LENGTH(prices); i++)
+        check_mean(&dist, prices[i]);
+    check_near(btcf_dist_mean_below(&dist, 0), 0, 0);
+    assert_true(isnan(btcf_dist_mean_below(&dist, (double)NAN)));
+}
+
+static void a_jump_brings_its_whole_mass_to_the_mean_at_once(void **state)
+{
+    const double levels[] = {0.1, 0.2, 0.8, 0.9};
+    const double values[] = {90, 90, 110, 110};
+    struct btcf_dist dist = make(4, levels, values);
+
+    (void)state;
+    check_near(btcf_dist_mean_below(&dist, 89.99), 0, 0);
+    check_near(btcf_dist_mean_below(&dist, 90), 0.2 * 90, 1e-10);
+    check_near(btcf_dist_mean_below(&dist, 110), 0.2 * 90 + 0.6 * 20 / log(110.0 / 90.0) + 0.2 * 110, 1e-9);
+}
+
+static void a_tail_too_heavy_for_a_mean_counts_at_the_most_that_has_one(void **state)
+{
+    struct btcf_dist dist = make(3, (const double[]){0.4, 0.5, 0.6}, (const double[]){1, 10, 100});
+
+    (void)state;
+    check_near(dist.scale_low, BTCF_DIST_TAIL_SCALE_MAX, 0);
+    check_near(dist.scale_high, BTCF_DIST_TAIL_SCALE_MAX, 0);
+    assert_true(isfinite(btcf_dist_mean_below(&dist, (double)INFINITY)));
+}
+
 static void refuse(uint32_t count, const double *levels, const double *values)
 {
     struct btcf_dist_curve curve = make_curve(count, levels, values);
@@ -232,6 +277,9 @@ int main(void)
         cmocka_unit_test(equal_outermost_prices_mean_no_tail),
         cmocka_unit_test(prices_at_and_beyond_the_ends_of_the_line),
         cmocka_unit_test(probabilities_outside_the_open_interval_have_no_quantile),
+        cmocka_unit_test(the_mean_below_a_price_is_the_integral_of_the_quantiles),
+        cmocka_unit_test(a_jump_brings_its_whole_mass_to_the_mean_at_once),
+        cmocka_unit_test(a_tail_too_heavy_for_a_mean_counts_at_the_most_that_has_one),
         cmocka_unit_test(refuses_what_is_not_a_curve),
         cmocka_unit_test(refuses_levels_that_differ_by_less_than_arithmetic_can_tell),
         cmocka_unit_test(takes_the_fewest_and_the_most_levels),
