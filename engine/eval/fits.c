@@ -91,6 +91,8 @@ static int64_t instant_of(const struct fits_request *request)
 {
     int64_t regular_ms = fits_instant(request->model, request->series->end_ms);
 
+    if (request->policy == FITS_AT_ORIGIN)
+        return request->series->end_ms;
     if (request->model->refit_s <= FITS_EARLY_S || has_history_at(request, regular_ms))
         return regular_ms;
     return floor_to(request->series->end_ms, FITS_EARLY_S * MS_PER_S);
@@ -254,13 +256,10 @@ int fits_get(struct fits *fits, const struct fits_request *request, const struct
 
     assert(request->count >= 1 && request->count <= MODEL_STEPS_MAX);
     assert(request->step_ms % request->series->step_ms == 0);
-    if (request->model->refit_s > 0)
+    if (request->model->refit_s > 0 && request->policy == FITS_NEWEST)
+        entry = find_newest(fits, request);
+    if (request->model->refit_s > 0 && entry == NULL)
         entry = find_exact(fits, request, instant_ms);
-    if (request->policy == FITS_NEWEST && request->model->refit_s > 0 && (entry == NULL || entry->state == NULL)) {
-        struct entry *newest = find_newest(fits, request);
-
-        entry = newest != NULL ? newest : entry;
-    }
     if (entry == NULL && fit(fits, request, instant_ms, &entry) < 0)
         return -1;
     entry->used = ++fits->calls;

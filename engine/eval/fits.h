@@ -28,8 +28,10 @@ struct series;
 #define FITS_EARLY_S INT64_C(86400)
 
 enum fits_policy {
-    FITS_EXACT,  /* fit when the instant's own state is missing: backtest, walk-forward, training */
-    FITS_NEWEST, /* take an older state rather than fit; fit only when there is none at all: the live forecast */
+    FITS_EXACT, /* fit when the instant's own state is missing: backtest, walk-forward, training */
+    FITS_NEWEST, /* the newest state there is, though it be older than the instant, or newer (trained out of turn); fit only
+                    when there is none at all: the live forecast */
+    FITS_AT_ORIGIN, /* as if the origin were a refit instant: training out of turn */
 };
 
 struct fits_request {

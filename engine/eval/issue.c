@@ -25,6 +25,7 @@ struct bench {
     int64_t step_ms;
     size_t first, count; /* of options->horizons_s */
     size_t steps[ISSUE_HORIZONS_MAX];
+    int64_t *trained_ms;          /* [model] end of what its state was fitted on; 0 without one */
     struct model_answer *answers; /* [model][horizon of the group]; meaningless where the model was not needed */
     struct issue *issue;
 };
@@ -154,9 +155,11 @@ static int state_of(const struct bench *bench, const struct model *model, const 
     return 0;
 }
 
-/* Asks the model at those horizons of the group where it is needed. */
-static void ask(const struct bench *bench, const struct model *model, struct model_answer *answers)
+/* Asks the model with this index at those horizons of the group where it is needed. */
+static void ask(const struct bench *bench, size_t index)
 {
+    const struct model *model = models[index];
+    struct model_answer *answers = bench->answers + index * bench->count;
     struct model_answer some[ISSUE_HORIZONS_MAX];
     size_t steps[ISSUE_HORIZONS_MAX], places[ISSUE_HORIZONS_MAX], count = 0;
     const struct model_state *state;
@@ -171,8 +174,10 @@ static void ask(const struct bench *bench, const struct model *model, struct mod
     if (count == 0)
         return;
     bool is_fitted = state_of(bench, model, &state) == 0;
-    if (is_fitted)
+    if (is_fitted) {
+        bench->trained_ms[index] = state->fitted_ms;
         model->forecast(bench->arena, state, &task, some);
+    }
     for (size_t i = 0; i < count; i++) {
         if (is_fitted)
             answers[places[i]] = some[i];
@@ -222,6 +227,18 @@ static void refuse_all(const struct bench *bench, int64_t horizon_s)
         refuse(bench, ISSUE_ENSEMBLE, horizon_s, reason);
 }
 
+/* When the member that was fitted first was fitted. */
+static int64_t oldest_fit_ms(const struct bench *bench, const struct combine_result *combined)
+{
+    int64_t oldest_ms = bench->own->end_ms;
+
+    for (size_t i = 0; i < combined->weight_count; i++)
+        for (size_t m = 0; models[m] != NULL; m++)
+            if (strcmp(models[m]->name, combined->weights[i].model) == 0 && bench->trained_ms[m] < oldest_ms)
+                oldest_ms = bench->trained_ms[m];
+    return oldest_ms;
+}
+
 /* The ensemble of the answers, as wide as its calibration says. */
 static void combine(const struct bench *bench, int64_t horizon_s, const struct calibration *calibration,
                     const struct combine_answer *answers)
@@ -238,6 +255,7 @@ static void combine(const struct bench *bench, int64_t horizon_s, const struct c
     forecast.curve = combined.curve;
     forecast.weight_count = combined.weight_count;
     memcpy(forecast.weights, combined.weights, sizeof forecast.weights);
+    forecast.trained_ms = oldest_fit_ms(bench, &combined);
     if (complete(&forecast, bench->issue->origin_price) < 0)
         refuse_by_error(bench, ISSUE_ENSEMBLE, horizon_s);
     else
@@ -255,7 +273,10 @@ static void collect_horizon(const struct bench *bench, size_t at)
 
     for (size_t m = 0; models[m] != NULL; m++) {
         const struct model_answer *answer = &bench->answers[m * bench->count + at];
-        struct issue_forecast forecast = {.model = models[m]->name, .horizon_s = horizon_s, .curve = answer->curve};
+        struct issue_forecast forecast = {.model = models[m]->name,
+                                          .horizon_s = horizon_s,
+                                          .trained_ms = bench->trained_ms[m],
+                                          .curve = answer->curve};
 
         forecast.is_quarantined = calibration != NULL && calibration_is_quarantined(calibration, models[m]->name);
         answers[m] = (struct combine_answer){.model = models[m]->name, .is_left_out = forecast.is_quarantined};
@@ -280,10 +301,11 @@ static void collect_horizon(const struct bench *bench, size_t at)
 static void run_group(struct bench *bench)
 {
     bench->answers = arena_array(bench->arena, model_count() * bench->count, sizeof *bench->answers);
+    bench->trained_ms = arena_array(bench->arena, model_count(), sizeof *bench->trained_ms);
     for (size_t i = 0; i < bench->count; i++)
         bench->steps[i] = (size_t)(bench->options->horizons_s[bench->first + i] * MS / bench->step_ms);
     for (size_t m = 0; models[m] != NULL; m++)
-        ask(bench, models[m], bench->answers + m * bench->count);
+        ask(bench, m);
     for (size_t i = 0; i < bench->count; i++)
         collect_horizon(bench, i);
 }

@@ -55,6 +55,7 @@ struct issue_forecast {
     struct quantile_curve curve;  /* log returns */
     double price[QUANTILE_COUNT]; /* origin_price * exp(curve) */
     double mean;                  /* of the price under the curve */
+    int64_t trained_ms;           /* end of what the model was fitted on; of an ensemble, its oldest member's */
     double prob_up;               /* P(price at target > origin price) */
     double volatility;   /* standard deviation of the log return under the curve, per square root of a year */
     bool is_quarantined; /* worse than no model of late: asked and scored, but no member of the ensemble */

@@ -227,6 +227,19 @@ static void the_live_engine_takes_an_older_state_rather_than_fit(void **state)
     assert_int_equal(get(&early, WALK_HOUR_MS, FITS_NEWEST)->fitted_ms, stored.head.fitted_ms);
 }
 
+static void training_out_of_turn_fits_at_the_origin_and_the_live_engine_prefers_what_is_newest(void **state)
+{
+    struct series series = market(), early = series_head(&series, 2400), later = series_head(&series, 2403);
+
+    (void)state;
+    int64_t regular_ms = get(&early, WALK_HOUR_MS, FITS_EXACT)->fitted_ms;
+    assert_true(regular_ms < early.end_ms);
+    assert_int_equal(get(&early, WALK_HOUR_MS, FITS_AT_ORIGIN)->fitted_ms, early.end_ms);
+    assert_int_equal(get(&later, WALK_HOUR_MS, FITS_NEWEST)->fitted_ms, early.end_ms);
+    assert_int_equal(get(&later, WALK_HOUR_MS, FITS_EXACT)->fitted_ms, regular_ms);
+    assert_int_equal(fit_count, 2);
+}
+
 static void stored_bytes_come_back_as_the_state_they_were(void **state)
 {
     struct series series = market(), known = series_head(&series, 2000);
@@ -292,6 +305,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_young_history_refits_daily_until_the_regular_instant_serves, begin, end),
         cmocka_unit_test_setup_teardown(a_refusal_is_remembered_for_its_instant, begin, end),
         cmocka_unit_test_setup_teardown(the_live_engine_takes_an_older_state_rather_than_fit, begin, end),
+        cmocka_unit_test_setup_teardown(
+            training_out_of_turn_fits_at_the_origin_and_the_live_engine_prefers_what_is_newest, begin, end),
         cmocka_unit_test_setup_teardown(stored_bytes_come_back_as_the_state_they_were, begin, end),
         cmocka_unit_test_setup_teardown(other_horizons_are_another_state, begin, end),
         cmocka_unit_test_setup_teardown(memory_is_bounded_and_too_large_a_state_is_an_error, begin, end),

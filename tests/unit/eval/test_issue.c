@@ -230,6 +230,32 @@ static void members_that_refuse_leave_their_weight_to_the_others(void **state)
     assert_near(ensemble->weights[0].weight, 1.0, 1e-12);
 }
 
+static void every_forecast_says_up_to_when_it_was_fitted(void **state)
+{
+    struct series series = market(ORIGIN);
+    struct issue_options options = all;
+    struct issue issue;
+
+    (void)state;
+    options.fits = fits_create(FITS_BYTES_MAX);
+    assert_int_equal(issue_make(arena, &series, &options, &issue), 0);
+    for (size_t i = 0; i < issue.count; i++) {
+        const struct issue_forecast *forecast = &issue.forecasts[i];
+        const struct model *model = model_find(forecast->model);
+        if (model != NULL) {
+            assert_int_equal(forecast->trained_ms, fits_instant(model, series.end_ms));
+            continue;
+        }
+        int64_t oldest_ms = series.end_ms;
+        for (size_t w = 0; w < forecast->weight_count; w++) {
+            int64_t trained_ms = issue_find(&issue, forecast->weights[w].model, forecast->horizon_s)->trained_ms;
+            oldest_ms = trained_ms < oldest_ms ? trained_ms : oldest_ms;
+        }
+        assert_int_equal(forecast->trained_ms, oldest_ms);
+    }
+    fits_free(&options.fits);
+}
+
 static void a_history_that_serves_nothing_is_an_error_with_the_reason(void **state)
 {
     struct series series = market(5);
@@ -277,6 +303,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_the_models_asked_for_are_returned_and_members_work_unseen, begin, end),
         cmocka_unit_test_setup_teardown(a_short_history_serves_short_horizons_and_says_what_is_missing, begin, end),
         cmocka_unit_test_setup_teardown(members_that_refuse_leave_their_weight_to_the_others, begin, end),
+        cmocka_unit_test_setup_teardown(every_forecast_says_up_to_when_it_was_fitted, begin, end),
         cmocka_unit_test_setup_teardown(a_history_that_serves_nothing_is_an_error_with_the_reason, begin, end),
         cmocka_unit_test_setup_teardown(refuses_options_that_make_no_sense, begin, end),
     };
