@@ -6,7 +6,11 @@
 #define MODEL_LIST(MODEL)                                                                                            \
     MODEL(rw_gauss)                                                                                                  \
     MODEL(rw_emp)                                                                                                    \
-    MODEL(ewma_emp)
+    MODEL(ewma_emp)                                                                                                  \
+    MODEL(garch)                                                                                                     \
+    MODEL(garch_t)                                                                                                   \
+    MODEL(gjr_t)                                                                                                     \
+    MODEL(garch_fhs)
 
 #define DECLARE(name) extern const struct model model_##name;
 MODEL_LIST(DECLARE)
