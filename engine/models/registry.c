@@ -10,7 +10,8 @@
     MODEL(garch)                                                                                                     \
     MODEL(garch_t)                                                                                                   \
     MODEL(gjr_t)                                                                                                     \
-    MODEL(garch_fhs)
+    MODEL(garch_fhs)                                                                                                 \
+    MODEL(qgb)
 
 #define DECLARE(name) extern const struct model model_##name;
 MODEL_LIST(DECLARE)

@@ -20,8 +20,8 @@
 #include "walk.h"
 
 #define ARENA_MAX ((size_t)256 << 20)
-#define POINTS 12000
-#define ORIGIN 11000 /* points known at the origin */
+#define POINTS 22000
+#define ORIGIN 21000 /* points known at the origin */
 
 static const size_t steps_tried[] = {1, 4, 24, 30};
 static const int64_t step_tried_ms[] = {WALK_HOUR_MS, 24 * WALK_HOUR_MS};
