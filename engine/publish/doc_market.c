@@ -15,7 +15,6 @@
 static int compare_doubles(const void *a, const void *b);
 static struct price_view price_of_close(const struct candles_view *hourly);
 static void render_candle(struct json *json, const struct candle_view *candle, int64_t interval_s);
-static void render_life(struct json *json, const struct feed *feed, const struct deadlines *deadlines, bool stale);
 
 struct price_view price_of(const struct provider_view *providers, size_t count, const struct candles_view *hourly)
 {
@@ -65,7 +64,7 @@ void doc_price_render(const struct feed *feed, const struct price_view *price, c
         json_close(&json, '}');
     }
     json_close(&json, ']');
-    render_life(&json, feed, deadlines, stale);
+    parts_life(&json, feed, deadlines, stale);
     json_close(&json, '}');
 }
 
@@ -89,7 +88,7 @@ void doc_candles_render(const struct feed *feed, const struct candles_view *cand
     json_open(&json, '{');
     json_put_text(&json, "symbol", feed->symbol);
     json_put_text(&json, "interval", interval_name(candles->interval_s));
-    render_life(&json, feed, deadlines, stale);
+    parts_life(&json, feed, deadlines, stale);
     json_key(&json, "candles");
     json_open(&json, '[');
     for (size_t i = 0; i < candles->count; i++)
@@ -143,14 +142,6 @@ static void render_candle(struct json *json, const struct candle_view *candle, i
     json_put_text(json, "quote", candle->quote);
     json_put_number(json, "spread", candle->spread, SPREAD_DECIMALS);
     json_close(json, '}');
-}
-
-static void render_life(struct json *json, const struct feed *feed, const struct deadlines *deadlines, bool stale)
-{
-    parts_time(json, "stale_at", deadlines->stale_at_ms);
-    json_put_bool(json, "stale", stale);
-    json_put_bool(json, "degraded", feed->degraded);
-    parts_feed(json, feed);
 }
 
 static int compare_doubles(const void *a, const void *b)

@@ -13,42 +13,109 @@
 #define EVENT_NAMES "price candle forecast status"
 #define EVENT_STREAM "text/event-stream"
 
-/* A parameter with a closed list of values. `in` is "path" or "query"; a query may hold several, comma-separated. */
+#define PARAMETERS_MAX 4
+
+/* A parameter with a closed list of values, or one of a type of its own. */
+enum parameter_kind {
+    IN_PATH,     /* one of `values` */
+    SELECTION,   /* some of `values`, comma-separated, in the query */
+    CHOICE,      /* one of `values`, in the query */
+    NUMBER,      /* in the query; `values` says in words which */
+    TWO_NUMBERS, /* comma-separated */
+};
 struct parameter {
-    const char *name, *in, *values, *help;
+    const char *name;
+    enum parameter_kind kind;
+    const char *values, *help;
 };
 
-static const struct parameter horizon_parameter = {"horizon", "path", HORIZON_NAMES, "how far ahead"};
-static const struct parameter horizons_parameter = {"horizons", "query", HORIZON_NAMES,
+static const struct parameter horizon_parameter = {"horizon", IN_PATH, HORIZON_NAMES, "how far ahead"};
+static const struct parameter horizons_parameter = {"horizons", SELECTION, HORIZON_NAMES,
                                                     "a selection, comma-separated; all when absent"};
-static const struct parameter events_parameter = {"events", "query", EVENT_NAMES,
+static const struct parameter events_parameter = {"events", SELECTION, EVENT_NAMES,
                                                   "a selection, comma-separated; all when absent"};
-static const struct parameter interval_parameter = {"interval", "path", INTERVAL_NAMES, "length of a candle"};
+static const struct parameter interval_parameter = {"interval", IN_PATH, INTERVAL_NAMES, "length of a candle"};
+static const struct parameter above_parameter = {"above", NUMBER, "more than 0, at most 10^12",
+                                                 "a price: how probable is it to end above?"};
+static const struct parameter below_parameter = {"below", NUMBER, "more than 0, at most 10^12",
+                                                 "a price: how probable is it to end at or below?"};
+static const struct parameter between_parameter = {"between", TWO_NUMBERS, "ascending",
+                                                   "two prices: how probable is it to end between?"};
+static const struct parameter level_parameter = {"level", NUMBER, "0.5 to 0.9999", "0.99 when absent"};
+static const struct parameter side_parameter = {"side", CHOICE, "long short", "long when absent"};
 
 static const struct route {
-    const char *path, *summary, *type, *schema; /* schema: a name of `schemas`, or NULL */
-    const struct parameter *parameter;
-    bool expires; /* may answer 503 forecast-expired */
+    const char *path, *summary, *type, *schema;             /* schema: a name of `schemas`, or NULL */
+    const struct parameter *parameters[PARAMETERS_MAX + 1]; /* ends with NULL */
+    bool expires;                                           /* may answer 503 forecast-expired */
 } routes[] = {
-    {"/v1/forecasts", "Forecasts for all horizons, or for those picked.", "application/json", "ForecastList",
-     &horizons_parameter, true},
-    {"/v1/forecasts/{horizon}", "The forecast for one horizon: a whole distribution of the price.",
-     "application/json", "Forecast", &horizon_parameter, true},
-    {"/v1/price", "The newest price and where it comes from.", "application/json", "Price", NULL, false},
-    {"/v1/candles/{interval}", "The newest closed candles.", "application/json", "Candles", &interval_parameter,
+    {"/v1/forecasts",
+     "Forecasts for all horizons, or for those picked.",
+     "application/json",
+     "ForecastList",
+     {&horizons_parameter},
+     true},
+    {"/v1/forecasts/{horizon}",
+     "The forecast for one horizon: a whole distribution of the price.",
+     "application/json",
+     "Forecast",
+     {&horizon_parameter},
+     true},
+    {"/v1/forecasts/{horizon}/probability",
+     "The probability that the price ends above, below or between.",
+     "application/json",
+     "Probability",
+     {&horizon_parameter, &above_parameter, &below_parameter, &between_parameter},
+     true},
+    {"/v1/forecasts/{horizon}/risk",
+     "Value at risk and expected shortfall of one bitcoin.",
+     "application/json",
+     "Risk",
+     {&horizon_parameter, &level_parameter, &side_parameter},
+     true},
+    {"/v1/price", "The newest price and where it comes from.", "application/json", "Price", {NULL}, false},
+    {"/v1/candles/{interval}",
+     "The newest closed candles.",
+     "application/json",
+     "Candles",
+     {&interval_parameter},
      false},
-    {"/v1/models", "The models, where each is served, and the weights of the ensemble.", "application/json", "Object",
-     NULL, false},
-    {"/v1/accuracy", "How forecasts fared against the truth, per horizon and model.", "application/json", "Object",
-     NULL, false},
-    {"/v1/data-quality", "How complete the input data is.", "application/json", "Object", NULL, false},
-    {"/v1/status", "The state of the service and its parts.", "application/json", "Object", NULL, false},
-    {"/v1/stream", "Prices, candles, forecasts and states as they happen: server-sent events.", EVENT_STREAM, NULL,
-     &events_parameter, false},
-    {"/healthz", "200 while the server answers at all.", NULL, NULL, NULL, false},
-    {"/readyz", "200 while forecasts can be served, else 503.", NULL, NULL, NULL, false},
-    {"/openapi.json", "This description.", "application/json", "Object", NULL, false},
-    {"/docs", "This description for people.", "text/html", NULL, NULL, false},
+    {"/v1/indicators",
+     "Technical indicators of the newest closed candles, per interval.",
+     "application/json",
+     "Object",
+     {NULL},
+     false},
+    {"/v1/risk",
+     "The regime, realised volatility, and what each horizon's forecast puts at risk.",
+     "application/json",
+     "Object",
+     {NULL},
+     false},
+    {"/v1/models",
+     "The models, where each is served, and the weights of the ensemble.",
+     "application/json",
+     "Object",
+     {NULL},
+     false},
+    {"/v1/accuracy",
+     "How forecasts fared against the truth, per horizon and model.",
+     "application/json",
+     "Object",
+     {NULL},
+     false},
+    {"/v1/data-quality", "How complete the input data is.", "application/json", "Object", {NULL}, false},
+    {"/v1/status", "The state of the service and its parts.", "application/json", "Object", {NULL}, false},
+    {"/v1/stream",
+     "Prices, candles, forecasts and states as they happen: server-sent events.",
+     EVENT_STREAM,
+     NULL,
+     {&events_parameter},
+     false},
+    {"/healthz", "200 while the server answers at all.", NULL, NULL, {NULL}, false},
+    {"/readyz", "200 while forecasts can be served, else 503.", NULL, NULL, {NULL}, false},
+    {"/openapi.json", "This description.", "application/json", "Object", {NULL}, false},
+    {"/docs", "This description for people.", "text/html", NULL, {NULL}, false},
 };
 
 /* The fields of the bodies that clients build upon; docs/API.md has all of them with examples. */
@@ -84,6 +151,20 @@ static const struct field {
     {"Forecast", "notice", "string", "a sentence when this is not the live market, else null"},
     {"Forecast", "ledger", "object", "seq and hash of the ledger entry that proves when this was published"},
     {"ForecastList", "forecasts", "array", "forecasts, by horizon"},
+    {"Probability", "above", "number", "as asked; or below, or between"},
+    {"Probability", "probability", "number", "0 to 1"},
+    {"Probability", "tail", "boolean", "a price of the question lies beyond the outermost published level"},
+    {"Probability", "method", "string", "who made the curve: ensemble or baseline"},
+    {"Probability", "stale", "boolean", "a newer forecast was due and has not come"},
+    {"Risk", "level", "number", "as asked"},
+    {"Risk", "side", "string", "as asked"},
+    {"Risk", "price", "number", "what the price ends beyond with probability 1 - level"},
+    {"Risk", "value_at_risk", "number", "the loss there, positive"},
+    {"Risk", "value_at_risk_share", "number", "of the origin price"},
+    {"Risk", "expected_shortfall", "number", "mean loss of what lies beyond"},
+    {"Risk", "expected_shortfall_share", "number", "of the origin price"},
+    {"Risk", "tail", "boolean", "the price lies beyond the outermost published level"},
+    {"Risk", "stale", "boolean", "a newer forecast was due and has not come"},
     {"Price", "price", "number", "newest price"},
     {"Price", "at", "date-time", "its market time"},
     {"Price", "sources", "array", "who takes part"},
@@ -100,7 +181,8 @@ static const struct field {
     {"Problem", "request_id", "string", "quote it when asking for help"},
 };
 
-static const char *const schemas[] = {"Forecast", "ForecastList", "Price", "Candles", "Problem", "Object"};
+static const char *const schemas[] = {"Forecast", "ForecastList", "Probability", "Risk",
+                                      "Price",    "Candles",      "Problem",     "Object"};
 
 static void render_path(struct json *json, const struct route *route);
 static void render_parameter(struct json *json, const struct parameter *parameter);
@@ -153,9 +235,9 @@ void doc_docs_render(struct strbuf *out)
                     "<a href=\"/openapi.json\">OpenAPI 3.1</a>.</p>\n<table>");
     for (size_t i = 0; i < BTCF_LENGTH(routes); i++) {
         strbuf_printf(out, "<tr><td><code>%s</code></td><td>%s", routes[i].path, routes[i].summary);
-        if (routes[i].parameter != NULL)
-            strbuf_printf(out, "<br>%s: %s (<code>%s</code>)", routes[i].parameter->name, routes[i].parameter->help,
-                          routes[i].parameter->values);
+        for (size_t k = 0; routes[i].parameters[k] != NULL; k++)
+            strbuf_printf(out, "<br>%s: %s (<code>%s</code>)", routes[i].parameters[k]->name,
+                          routes[i].parameters[k]->help, routes[i].parameters[k]->values);
         strbuf_add_text(out, "</td></tr>\n");
     }
     strbuf_add_text(out, "</table>\n");
@@ -171,10 +253,11 @@ static void render_path(struct json *json, const struct route *route)
     json_key(json, "get");
     json_open(json, '{');
     json_put_text(json, "summary", route->summary);
-    if (route->parameter != NULL) {
+    if (route->parameters[0] != NULL) {
         json_key(json, "parameters");
         json_open(json, '[');
-        render_parameter(json, route->parameter);
+        for (size_t i = 0; route->parameters[i] != NULL; i++)
+            render_parameter(json, route->parameters[i]);
         json_close(json, ']');
     }
     json_key(json, "responses");
@@ -182,7 +265,7 @@ static void render_path(struct json *json, const struct route *route)
     render_response(json, "200", "the answer", route->type, route->schema);
     if (route->type != NULL && strcmp(route->type, EVENT_STREAM) != 0)
         render_response(json, "304", "unchanged since the version named in If-None-Match", NULL, NULL);
-    if (route->parameter != NULL && strcmp(route->parameter->in, "path") == 0)
+    if (route->parameters[0] != NULL && route->parameters[0]->kind == IN_PATH)
         render_response(json, "404", "no such thing", "application/problem+json", "Problem");
     if (route->type != NULL)
         render_response(json, "400", "unknown query parameter or wrong value", "application/problem+json", "Problem");
@@ -196,26 +279,29 @@ static void render_path(struct json *json, const struct route *route)
 
 static void render_parameter(struct json *json, const struct parameter *parameter)
 {
-    bool is_path = strcmp(parameter->in, "path") == 0;
+    bool is_path = parameter->kind == IN_PATH,
+         is_list = parameter->kind == SELECTION || parameter->kind == TWO_NUMBERS;
+    bool is_number = parameter->kind == NUMBER || parameter->kind == TWO_NUMBERS;
     json_open(json, '{');
     json_put_text(json, "name", parameter->name);
-    json_put_text(json, "in", parameter->in);
+    json_put_text(json, "in", is_path ? "path" : "query");
     json_put_text(json, "description", parameter->help);
     json_put_bool(json, "required", is_path);
-    if (!is_path) {
+    if (is_list) {
         json_put_text(json, "style", "form");
         json_put_bool(json, "explode", false);
     }
     json_key(json, "schema");
     json_open(json, '{');
-    json_put_text(json, "type", is_path ? "string" : "array");
-    if (!is_path) {
+    if (is_list) {
+        json_put_text(json, "type", "array");
         json_key(json, "items");
         json_open(json, '{');
-        json_put_text(json, "type", "string");
     }
-    render_values(json, parameter->values);
-    if (!is_path)
+    json_put_text(json, "type", is_number ? "number" : "string");
+    if (!is_number)
+        render_values(json, parameter->values);
+    if (is_list)
         json_close(json, '}');
     json_close(json, '}');
     json_close(json, '}');

@@ -130,3 +130,11 @@ static int64_t max_i64(int64_t a, int64_t b)
 {
     return a > b ? a : b;
 }
+
+void parts_life(struct json *json, const struct feed *feed, const struct deadlines *deadlines, bool stale)
+{
+    parts_time(json, "stale_at", deadlines->stale_at_ms);
+    json_put_bool(json, "stale", stale);
+    json_put_bool(json, "degraded", feed->degraded);
+    parts_feed(json, feed);
+}

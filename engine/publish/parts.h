@@ -44,6 +44,9 @@ const char *feed_kind(const struct feed *feed);
  * "sandbox": true, which no real body has. */
 void parts_feed(struct json *json, const struct feed *feed);
 
+/* "stale_at", "stale", "degraded", and what parts_feed adds. */
+void parts_life(struct json *json, const struct feed *feed, const struct deadlines *deadlines, bool stale);
+
 /* {"0.005": 59000.12, ...} */
 void parts_quantiles(struct json *json, const double quantiles[VIEW_LEVEL_COUNT]);
 /* {"50": {"low": .., "high": ..}, "80": ..} */

@@ -60,6 +60,7 @@ struct publisher {
     struct arena *arena;
     struct shelf shelf;
     struct announced announced;
+    struct board board;
     struct sight seen;
     int64_t sandbox_batch; /* that the present file shows */
     bool is_live;
@@ -255,7 +256,8 @@ static int load_sight(struct publisher *publisher, struct db *db, struct sight *
 
 static int build(struct publisher *publisher, struct db *db, const struct sight *sight)
 {
-    struct window window = {.feed = &sight->feed, .prefix = "", .now_wall_ms = clock_wall_ms()};
+    struct window window = {
+        .feed = &sight->feed, .prefix = "", .now_wall_ms = clock_wall_ms(), .board = &publisher->board};
     if (window_load(db, publisher->arena, &window) < 0)
         return -1;
     window_publish(&window, &publisher->shelf);

@@ -1,6 +1,9 @@
 /* See sandbox.h. One window more, whose now is the instant at which its clock stands. */
 #include "publish/sandbox.h"
 
+#include <string.h>
+
+#include "core/arena.h"
 #include "core/err.h"
 #include "market/feed.h"
 #include "publish/window.h"
@@ -14,7 +17,9 @@ int sandbox_publish(struct db *db, struct arena *arena, const char *symbol, stru
         err_clear();
         return 0;
     }
-    struct window window = {.feed = &feed, .prefix = SANDBOX_PREFIX, .now_wall_ms = feed.wall0_ms};
+    struct board *board = arena_alloc(arena, sizeof *board);
+    struct window window = {.feed = &feed, .prefix = SANDBOX_PREFIX, .now_wall_ms = feed.wall0_ms, .board = board};
+    memset(board, 0, sizeof *board);
     if (window_load(db, arena, &window) < 0)
         return err_wrap("while loading the sandbox");
     window_publish(&window, shelf);

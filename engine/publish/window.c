@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "market/candle.h"
+#include "publish/doc_indicators.h"
 #include "publish/publisher.h"
 #include "shm/writer.h"
 
@@ -24,6 +25,7 @@ static void publish_forecast(const struct window *window, const struct forecast_
                              struct shelf *shelf);
 static void publish_price(const struct window *window, struct shelf *shelf);
 static void publish_candles(const struct window *window, size_t i, struct shelf *shelf);
+static void publish_indicators(const struct window *window, struct shelf *shelf);
 static void publish_status(const struct window *window, struct shelf *shelf);
 static void key_of(const struct window *window, const char *path, char key[DOC_KEY_SIZE]);
 static void put(const struct window *window, const struct document *doc, struct shelf *shelf, bool *changed);
@@ -46,6 +48,8 @@ int window_load(struct db *db, struct arena *arena, struct window *window)
             view_load_quality(db, arena, feed, &window->quality[i]) < 0)
             return -1;
     }
+    if (board_update(window->board, db, arena, window->feed, window->candles) < 0)
+        return -1;
     window->price = price_of(window->providers, window->provider_count, &window->candles[0]);
     return 0;
 }
@@ -56,6 +60,7 @@ void window_publish(const struct window *window, struct shelf *shelf)
     publish_price(window, shelf);
     for (size_t i = 0; i < WINDOW_INTERVAL_COUNT; i++)
         publish_candles(window, i, shelf);
+    publish_indicators(window, shelf);
     publish_status(window, shelf);
 }
 
@@ -189,6 +194,36 @@ static void publish_candles(const struct window *window, size_t i, struct shelf 
     document_init(&doc);
     doc_candles_render(window->feed, candles, &deadlines, false, &doc.fresh);
     doc_candles_render(window->feed, candles, &deadlines, true, &doc.stale);
+    put(window, &doc, shelf, NULL);
+    document_release(&doc);
+}
+
+/* Both say how things are at the newest hour, and go stale with it. */
+static void publish_indicators(const struct window *window, struct shelf *shelf)
+{
+    const struct board_part *hours = &window->board->parts[0];
+    struct document doc = {.doc_class = BTCF_DOC_MARKET, .published_ms = window->now_wall_ms, .cost_units = 1};
+    if (hours->state.count == 0)
+        return;
+    struct risk_page page = {
+        .feed = window->feed,
+        .board = window->board,
+        .batch = &window->batch,
+        .life = deadlines_of(window->feed, hours->last_open + hours->interval_s * MS_PER_S, NEVER_MS,
+                             PUBLISH_CADENCE_MS, window->now_wall_ms),
+    };
+    doc.stale_at_ms = page.life.stale_at_ms;
+    document_init(&doc);
+    doc.key = INDICATORS_KEY;
+    doc_indicators_render(window->feed, window->board, &page.life, false, &doc.fresh);
+    doc_indicators_render(window->feed, window->board, &page.life, true, &doc.stale);
+    put(window, &doc, shelf, NULL);
+
+    doc.key = RISK_KEY;
+    strbuf_reset(&doc.fresh);
+    strbuf_reset(&doc.stale);
+    doc_risk_render(&page, false, &doc.fresh);
+    doc_risk_render(&page, true, &doc.stale);
     put(window, &doc, shelf, NULL);
     document_release(&doc);
 }

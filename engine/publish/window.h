@@ -6,6 +6,7 @@
 
 #include "core/base.h"
 #include "market/feed.h"
+#include "publish/board.h"
 #include "publish/doc_forecast.h"
 #include "publish/doc_market.h"
 #include "publish/doc_status.h"
@@ -22,6 +23,7 @@ struct window {
     const struct feed *feed;
     const char *prefix; /* before each key; "" for what is served as itself */
     int64_t now_wall_ms;
+    struct board *board; /* kept between looks, or zeroed: window_load brings it up to date */
     struct batch_view batch;
     struct accuracy_view *accuracy;
     size_t accuracy_count;
