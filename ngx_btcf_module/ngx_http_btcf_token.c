@@ -500,11 +500,12 @@ ngx_http_btcf_token_row(const struct btcf_edge *edge,
     ngx_http_btcf_token_t *token)
 {
     int64_t                  now;
+    struct btcf_pool_name    name;
     struct btcf_pool_entry  *entry;
 
     now = (int64_t) ngx_time();
 
-    if (token->pool_hash) {
+    if (token->rows.account == NGX_HTTP_BTCF_TOKEN_POOLED) {
         entry = &edge->pool[token->rows.row];
 
         if (btcf_pool_is_still(entry, token->pool_hash, now)) {
@@ -512,18 +513,21 @@ ngx_http_btcf_token_row(const struct btcf_edge *edge,
         }
     }
 
-    entry = btcf_pool_find(edge, (char *) token->iss.data, token->iss.len,
-                           (char *) token->user.data, token->user.len, now);
+    name.issuer = (char *) token->iss.data;
+    name.issuer_len = token->iss.len;
+    name.subject = (char *) token->user.data;
+    name.subject_len = token->user.len;
 
-    if (entry == NULL) {
-        token->pool_hash = 0;
-        return NULL;
+    if (token->pool_hash == 0) {
+        token->pool_hash = btcf_pool_prefetch(edge, &name);
     }
 
-    token->pool_hash = atomic_load_explicit(&entry->hash,
-                                            memory_order_relaxed);
-    token->rows.account = NGX_HTTP_BTCF_TOKEN_POOLED;
-    token->rows.row = (uint32_t) (entry - edge->pool);
+    entry = btcf_pool_find_hashed(edge, &name, token->pool_hash, now);
+
+    if (entry) {
+        token->rows.account = NGX_HTTP_BTCF_TOKEN_POOLED;
+        token->rows.row = (uint32_t) (entry - edge->pool);
+    }
 
     return entry;
 }

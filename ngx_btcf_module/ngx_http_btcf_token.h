@@ -81,7 +81,7 @@ typedef struct {
     uint8_t                     account_id[BTCF_ID_SIZE];
     uint8_t                     session_id[BTCF_ID_SIZE];
 
-    /* of a third party's: who had the row then; 0: not looked for yet */
+    /* of a third party's: by which its row is found; 0: not computed yet */
     uint64_t                    pool_hash;
 
     ngx_http_btcf_token_rows_t  rows;

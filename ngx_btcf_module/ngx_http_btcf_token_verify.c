@@ -23,6 +23,8 @@ static enum btcf_verdict ngx_http_btcf_token_check(
 static const ngx_http_btcf_issuer_t *ngx_http_btcf_token_issuer_of(
     ngx_http_request_t *r, const struct btcf_claims *claims,
     ngx_uint_t ticket);
+static void ngx_http_btcf_token_prefetch_row(ngx_http_request_t *r,
+    const struct btcf_claims *claims, ngx_http_btcf_token_t *token);
 static enum btcf_verdict ngx_http_btcf_token_read(ngx_http_request_t *r,
     const struct btcf_claims *claims, ngx_uint_t ticket,
     ngx_http_btcf_token_t *token);
@@ -73,13 +75,18 @@ ngx_http_btcf_token_verify(ngx_http_request_t *r, const ngx_str_t *text,
         return BTCF_AUTH_UNAVAILABLE;
     }
 
+    token->pool_hash = 0;
+    ngx_memzero(&token->rows, sizeof(ngx_http_btcf_token_rows_t));
+
+    if (issuer->number) {
+        ngx_http_btcf_token_prefetch_row(r, &claims, token);
+    }
+
     verdict = btcf_jws_verify(jws, verifier);
 
     if (verdict == BTCF_TOKEN_VALID) {
         token->issuer = issuer;
         token->generation = ngx_http_btcf_jwks_generation(issuer);
-        token->pool_hash = 0;
-        ngx_memzero(&token->rows, sizeof(ngx_http_btcf_token_rows_t));
         verdict = ngx_http_btcf_token_read(r, &claims, ticket, token);
     }
 
@@ -165,6 +172,35 @@ ngx_http_btcf_token_check(const ngx_http_btcf_issuer_t *issuer,
     }
 
     return btcf_claims_check(claims, &policy, (int64_t) ngx_time());
+}
+
+
+/*
+ * The row of whom it is said to be from: it comes from memory while the
+ * signature is verified, and is not looked at before.
+ */
+
+static void
+ngx_http_btcf_token_prefetch_row(ngx_http_request_t *r,
+    const struct btcf_claims *claims, ngx_http_btcf_token_t *token)
+{
+    struct btcf_pool_name             name;
+    const ngx_http_btcf_main_conf_t  *mcf;
+
+    /* nobody's forgery shall have us hash more than what a name may be */
+
+    if (claims->iss.len + claims->sub.len > BTCF_SUBJECT_MAX) {
+        return;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_btcf_module);
+
+    name.issuer = claims->iss.ptr;
+    name.issuer_len = claims->iss.len;
+    name.subject = claims->sub.ptr;
+    name.subject_len = claims->sub.len;
+
+    token->pool_hash = btcf_pool_prefetch(&mcf->edge, &name);
 }
 
 

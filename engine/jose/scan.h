@@ -65,9 +65,10 @@ bool btcf_scan_next(struct btcf_scan *scan, struct btcf_member *member) BTCF_MUS
         literal, sizeof(literal) - 1                                                                                 \
     }
 
+/* Most names that are compared differ in the first character, and are then not worth a call. */
 static inline bool btcf_text_is_equal(struct btcf_text a, struct btcf_text b)
 {
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+    return a.len == b.len && (a.len == 0 || (a.ptr[0] == b.ptr[0] && memcmp(a.ptr, b.ptr, a.len) == 0));
 }
 
 /* Whether the text is exactly `expected`, which is NUL-terminated. */

@@ -20,6 +20,8 @@
 #define TAG_SHIFT 44
 #define TICKS_MASK ((UINT64_C(1) << TAG_SHIFT) - 1)
 
+#define CACHE_LINE 64
+
 #define POOL_IDLE_S (2 * DAY_S)
 #define POOL_TOUCH_S 3600
 #define POOL_CLAIM_TRIES_MAX 8
@@ -238,12 +240,7 @@ struct btcf_take btcf_address_take(const struct btcf_edge *edge, uint64_t hash, 
 
 /* ---- third-party principals -------------------------------------------------------------------------------------- */
 
-struct principal_name {
-    const char *issuer, *subject;
-    size_t issuer_len, subject_len;
-};
-
-static uint64_t hash_principal(const struct btcf_edge *edge, const struct principal_name *name)
+static uint64_t hash_principal(const struct btcf_edge *edge, const struct btcf_pool_name *name)
 {
     /* The issuer's hash is the second half of the key for the subject's: no joint of the two can be shifted. */
     uint64_t hash = keyed_hash(edge, keyed_hash(edge, name->issuer_len, name->issuer, name->issuer_len),
@@ -254,7 +251,7 @@ static uint64_t hash_principal(const struct btcf_edge *edge, const struct princi
 
 /* Makes the entry say whose it is. Compared and not trusted to be there: who claimed it may have died right after, when it
  * still had the name of the one before. Several may write the same bytes at once. */
-static void settle_subject(struct btcf_pool_entry *entry, const struct principal_name *name)
+static void settle_subject(struct btcf_pool_entry *entry, const struct btcf_pool_name *name)
 {
     char text[BTCF_SUBJECT_MAX] = "", present[BTCF_SUBJECT_MAX];
     size_t issuer_len = name->issuer_len < sizeof(text) - 1 ? name->issuer_len : sizeof(text) - 1;
@@ -329,19 +326,44 @@ static void touch(struct btcf_pool_entry *entry, int64_t now_s)
         atomic_store_explicit(&entry->usage.last_used_s, (uint64_t)now_s, memory_order_relaxed);
 }
 
-struct btcf_pool_entry *btcf_pool_find(const struct btcf_edge *edge, const char *issuer, size_t issuer_len,
-                                       const char *subject, size_t subject_len, int64_t now_s)
+static struct btcf_pool_entry *set_of(const struct btcf_edge *edge, uint64_t hash)
 {
-    const struct principal_name name = {issuer, subject, issuer_len, subject_len};
-    uint64_t hash = hash_principal(edge, &name);
-    uint64_t set = hash & (edge->pool_count / BTCF_POOL_WAYS - 1);
-    struct btcf_pool_entry *entry = find_or_claim(&edge->pool[set * BTCF_POOL_WAYS], hash, now_s);
+    return &edge->pool[(hash & (edge->pool_count / BTCF_POOL_WAYS - 1)) * BTCF_POOL_WAYS];
+}
+
+uint64_t btcf_pool_prefetch(const struct btcf_edge *edge, const struct btcf_pool_name *name)
+{
+    uint64_t hash = hash_principal(edge, name);
+
+    if (edge->pool_count == 0)
+        return hash;
+
+    /* Entries are claimed from the first on, so that most principals have the first one of their set. */
+    const char *first = (const char *)set_of(edge, hash);
+
+    for (size_t at = 0; at <= sizeof(struct btcf_pool_entry); at += CACHE_LINE)
+        __builtin_prefetch(first + at);
+    return hash;
+}
+
+struct btcf_pool_entry *btcf_pool_find_hashed(const struct btcf_edge *edge, const struct btcf_pool_name *name,
+                                              uint64_t hash, int64_t now_s)
+{
+    struct btcf_pool_entry *entry = edge->pool_count == 0 ? NULL : find_or_claim(set_of(edge, hash), hash, now_s);
 
     if (entry == NULL)
         return NULL;
-    settle_subject(entry, &name);
+    settle_subject(entry, name);
     touch(entry, now_s);
     return entry;
+}
+
+struct btcf_pool_entry *btcf_pool_find(const struct btcf_edge *edge, const char *issuer, size_t issuer_len,
+                                       const char *subject, size_t subject_len, int64_t now_s)
+{
+    const struct btcf_pool_name name = {issuer, subject, issuer_len, subject_len};
+
+    return btcf_pool_find_hashed(edge, &name, hash_principal(edge, &name), now_s);
 }
 
 bool btcf_pool_is_still(struct btcf_pool_entry *entry, uint64_t hash, int64_t now_s)

@@ -77,6 +77,16 @@ struct btcf_take btcf_address_take(const struct btcf_edge *edge, uint64_t hash, 
 struct btcf_pool_entry *btcf_pool_find(const struct btcf_edge *edge, const char *issuer, size_t issuer_len,
                                        const char *subject, size_t subject_len, int64_t now_s);
 
+/* The same in two steps, for who has something else to do in between: the first begins to fetch where the entry most likely
+ * is, and returns the hash that the second asks for. Never 0. */
+struct btcf_pool_name {
+    const char *issuer, *subject;
+    size_t issuer_len, subject_len;
+};
+uint64_t btcf_pool_prefetch(const struct btcf_edge *edge, const struct btcf_pool_name *name);
+struct btcf_pool_entry *btcf_pool_find_hashed(const struct btcf_edge *edge, const struct btcf_pool_name *name,
+                                              uint64_t hash, int64_t now_s);
+
 /* For who keeps what btcf_pool_find returned, and the entry's hash at that time: whether it is still that principal's. A
  * look-up goes through the eight entries of a set; this is one cache line, that of the limit row. */
 bool btcf_pool_is_still(struct btcf_pool_entry *entry, uint64_t hash, int64_t now_s);

@@ -85,6 +85,52 @@ static void refuses_bits_that_carry_nothing(void **state)
     assert_false(decodes("QUG", 16, ""));
 }
 
+/* Short texts are decoded in one way, long ones in another where the processor can. */
+static void a_long_text_means_what_its_groups_of_four_mean(void **state)
+{
+    (void)state;
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    char text[sizeof alphabet - 1];
+
+    for (int c = 0; c < 256; c++)
+        for (size_t place = 0; place < sizeof text; place++) {
+            unsigned char whole[48], groups[48];
+            size_t whole_len, len;
+            bool is_good = true;
+
+            memcpy(text, alphabet, sizeof text);
+            text[place] = (char)c;
+            for (size_t i = 0; i < sizeof text / 4 && is_good; i++)
+                is_good = btcf_base64url_decode(text + 4 * i, 4, groups + 3 * i, 3, &len);
+            assert_int_equal(btcf_base64url_decode(text, sizeof text, whole, sizeof whole, &whole_len), is_good);
+            if (is_good) {
+                assert_int_equal(whole_len, sizeof groups);
+                assert_memory_equal(whole, groups, sizeof groups);
+            }
+        }
+}
+
+static void a_long_text_is_written_within_its_room(void **state)
+{
+    (void)state;
+    static const char text[] = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB"; /* 24 times A */
+
+    for (size_t len = 0; len <= 32; len++)
+        for (size_t room = 0; room <= 32; room++) {
+            unsigned char bytes[48];
+            size_t count;
+
+            memset(bytes, 'x', sizeof bytes);
+            if (btcf_base64url_decode(text, len, bytes, room, &count)) {
+                assert_true(count <= room && count == len * 3 / 4);
+                for (size_t i = 0; i < count; i++)
+                    assert_int_equal(bytes[i], 'A');
+            }
+            for (size_t i = room; i < sizeof bytes; i++)
+                assert_int_equal(bytes[i], 'x');
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +140,8 @@ int main(void)
         cmocka_unit_test(refuses_foreign_characters_in_every_place),
         cmocka_unit_test(refuses_a_single_character_left_over),
         cmocka_unit_test(refuses_bits_that_carry_nothing),
+        cmocka_unit_test(a_long_text_means_what_its_groups_of_four_mean),
+        cmocka_unit_test(a_long_text_is_written_within_its_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

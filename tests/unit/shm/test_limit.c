@@ -373,6 +373,19 @@ static void a_principal_keeps_its_entry(void **state)
     assert_ptr_not_equal(find("https://issuer alice", "", 1000000), entry);
 }
 
+static void two_steps_find_what_one_does(void **state)
+{
+    const struct btcf_pool_name name = {"https://issuer", "carol", 14, 5};
+    const struct btcf_edge without_pool = {.header = edge.header};
+    uint64_t hash = btcf_pool_prefetch(&edge, &name);
+
+    (void)state;
+    assert_ptr_equal(btcf_pool_find_hashed(&edge, &name, hash, 1000000), find("https://issuer", "carol", 1000000));
+    assert_true(btcf_pool_is_still(find("https://issuer", "carol", 1000000), hash, 1000000));
+    assert_int_equal(btcf_pool_prefetch(&without_pool, &name), hash);
+    assert_null(btcf_pool_find_hashed(&without_pool, &name, hash, 1000000));
+}
+
 static void fill_the_pool(int64_t now_s)
 {
     char subject[16];
@@ -553,6 +566,7 @@ int main(void)
         TEST(a_full_set_charges_the_cell_that_frees_first),
         TEST(a_cell_is_free_when_its_time_has_passed),
         TEST(a_principal_keeps_its_entry),
+        TEST(two_steps_find_what_one_does),
         TEST(a_full_set_has_no_entry_until_one_has_been_idle_for_two_days),
         TEST(who_is_found_is_not_idle),
         TEST(an_entry_with_the_name_of_the_one_before_is_corrected),
