@@ -11,7 +11,8 @@
     MODEL(garch_t)                                                                                                   \
     MODEL(gjr_t)                                                                                                     \
     MODEL(garch_fhs)                                                                                                 \
-    MODEL(qgb)
+    MODEL(qgb)                                                                                                       \
+    MODEL(har_log)
 
 #define DECLARE(name) extern const struct model model_##name;
 MODEL_LIST(DECLARE)

@@ -124,3 +124,13 @@ double season_mean(const struct season *season, int64_t origin_ms, size_t steps)
         sum += season_at(season, origin_ms + (int64_t)i * season->step_ms);
     return sum / (double)steps;
 }
+
+bool season_is_whole(const struct season *season)
+{
+    if (season->cells < 1 || season->cells > SEASON_CELLS_MAX || season->step_ms != WEEK_MS / season->cells)
+        return false;
+    for (size_t i = 0; i < season->cells; i++)
+        if (!(season->factor[i] > 0.0) || !isfinite(season->factor[i]))
+            return false;
+    return true;
+}

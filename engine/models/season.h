@@ -38,4 +38,7 @@ double season_at(const struct season *season, int64_t close_ms);
 /* Mean factor of the `steps` steps that follow origin_ms. */
 double season_mean(const struct season *season, int64_t origin_ms, size_t steps);
 
+/* Whether a season that came from storage can be used: cells in range, factors positive and finite. */
+bool season_is_whole(const struct season *season);
+
 #endif
