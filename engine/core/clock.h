@@ -18,6 +18,7 @@ int64_t clock_wall_ms(void);
 
 /* Milliseconds that never go back; only differences mean something. For timeouts and intervals. */
 int64_t clock_mono_ms(void);
+int64_t clock_mono_us(void); /* the same clock, for measuring */
 
 /* Sleeps `ms` or until a signal handler ran. Returns true when the whole time passed. */
 bool clock_sleep_ms(int64_t ms);

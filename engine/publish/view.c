@@ -25,7 +25,7 @@ static const char SQL_FORECASTS[] =
 static const char SQL_ACCURACY[] =
     "SELECT model, origin, horizon_s::bigint, window_s, n, first_issued_at, last_target_at, updated_wall_ms,"
     " n_effective, crps, crps_baseline, skill, skill_low, skill_high, dm_p, median_error, mase,"
-    " coverage, coverage_low, coverage_high, pit FROM accuracy WHERE feed = $1"
+    " coverage, coverage_low, coverage_high, pit FROM accuracy WHERE feed = $1 AND window_s = 365 * 86400"
     " ORDER BY horizon_s, origin, skill DESC, model";
 /* Columns: as struct candle_view. Index: primary key, backwards. */
 static const char SQL_CANDLES[] =

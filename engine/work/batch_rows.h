@@ -14,17 +14,14 @@ struct batch_row {
     bool degraded;
 };
 
-/* Did a batch of this feed and origin get stored? And what was served last at a horizon? */
+/* Did a batch of this feed and origin get stored? */
 int batch_exists(struct db *db, struct arena *arena, const char *feed, int64_t issued_at,
                  bool *exists) BTCF_MUST_CHECK;
-int batch_last_was_ensemble(struct db *db, struct arena *arena, const char *feed, int64_t horizon_s,
-                            bool *was_ensemble) BTCF_MUST_CHECK;
 
-/* At horizons_s[i], serves_ensemble[i]: the ensemble, else the baseline; when the chosen one could not be made, the
- * other. */
+/* At horizons_s[i] the forecast of models[i] is served; when it could not be made, the baseline's, else the ensemble's. */
 struct batch_choice {
     const int64_t *horizons_s;
-    const bool *serves_ensemble;
+    const char *const *models;
     size_t count;
 };
 

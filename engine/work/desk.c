@@ -26,10 +26,12 @@ void desk_init(struct desk *desk)
     rand_bytes(&seed, sizeof(seed));
     rng_init(&desk->rng, seed);
     desk->arena = arena_create("worker.job", WORK_ARENA_BYTES);
+    keep_init(&desk->keep);
 }
 
 void desk_release(struct desk *desk)
 {
+    keep_release(&desk->keep);
     arena_free(&desk->arena);
 }
 
@@ -74,6 +76,7 @@ static void do_job(struct desk *desk, struct job *job)
                         .arena = desk->arena,
                         .settings = desk->settings,
                         .job = job,
+                        .keep = &desk->keep,
                         .beat = desk->beat,
                         .should_stop = desk->should_stop,
                         .ctx = desk->ctx};

@@ -6,6 +6,7 @@
 #include "core/base.h"
 #include "core/rand.h"
 #include "core/settings.h"
+#include "work/keep.h"
 
 struct arena;
 struct db;
@@ -24,6 +25,7 @@ struct desk {
     void *ctx;
 
     struct arena *arena; /* emptied at each round */
+    struct keep keep;    /* from job to job */
     struct rng rng;      /* jitter */
     bool has_begun;      /* jobs of a predecessor were taken back */
     int64_t reclaim_mono_ms;

@@ -13,7 +13,6 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "eval/issue.h"
-#include "eval/serve.h"
 #include "ledger/chain.h"
 #include "market/candle.h"
 #include "market/candles.h"
@@ -22,7 +21,8 @@
 #include "store/db.h"
 #include "work/batch_rows.h"
 #include "work/history.h"
-#include "work/score_rows.h"
+#include "work/keep.h"
+#include "work/verdict_rows.h"
 #include "work/work.h"
 
 static const char SQL_NOTIFY[] = "SELECT pg_notify('" WORK_CHANNEL_FORECAST "', $1)";
@@ -35,7 +35,7 @@ struct run {
     struct issue_options options;
     struct issue issue;
     struct batch_row row;
-    bool serves_ensemble[HORIZON_COUNT];
+    const char *served[HORIZON_COUNT];
 };
 
 static int is_obsolete(struct work *work, const struct run *run, bool *obsolete);
@@ -85,12 +85,14 @@ static int make_issue(struct work *work, struct run *run)
 {
     struct series series;
     struct feed feed;
+    run->options.fits = work->keep->fits;
+    run->options.policy = FITS_NEWEST;
     struct history_query query = {.feed = run->feed,
                                   .end_ms = run->issued_at,
                                   .points = issue_points(&run->options, HISTORY_STEP_S * MS_PER_S)};
     if (feed_load_active(work->db, work->settings->symbol, &feed) < 0 ||
-        history_load(work->db, work->arena, &query, &series) < 0 ||
-        history_sources(work->db, work->arena, &query, &run->row.sources) < 0 ||
+        keep_states(work->keep, work->db, run->feed, run->issued_at) < 0 ||
+        history_follow(work->db, work->arena, work->keep->history, &query, &series, &run->row.sources) < 0 ||
         issue_make(work->arena, &series, &run->options, &run->issue) < 0)
         return -1;
     char *data_hash = arena_alloc(work->arena, DIGEST_HEX_SIZE);
@@ -106,23 +108,14 @@ static int make_issue(struct work *work, struct run *run)
     return 0;
 }
 
-/* The ensemble is served where it has beaten the baseline over the scoring window (eval/serve.h). */
+/* Who is champion was decided when scores came in (work/judge.c); before that the baseline is. */
 static int choose(struct work *work, struct run *run)
 {
-    int64_t since_ms = run->issued_at - SCORE_WINDOW_S * MS_PER_S;
-    for (size_t i = 0; i < HORIZON_COUNT; i++) {
-        struct serve_sums sums;
-        bool was_ensemble;
-        if (score_rows_sums(work->db, work->arena, run->feed, run->horizons_s[i], since_ms, &sums) < 0 ||
-            batch_last_was_ensemble(work->db, work->arena, run->feed, run->horizons_s[i], &was_ensemble) < 0)
-            return err_wrap("while choosing what to serve");
-        struct serve_decision decision = serve_decide(&sums, was_ensemble);
-        run->serves_ensemble[i] = decision.ensemble;
-        if (decision.ensemble != was_ensemble)
-            log_info("forecast.served", "%s now serves %s: %s (p = %.3f, n = %.1f)", horizons[i].name,
-                     decision.ensemble ? ISSUE_ENSEMBLE : ISSUE_BASELINE, decision.reason, decision.p,
-                     decision.n_effective);
-    }
+    if (verdict_champions(work->db, work->arena, run->feed, run->served) < 0)
+        return -1;
+    for (size_t i = 0; i < HORIZON_COUNT; i++)
+        if (run->served[i] == NULL)
+            run->served[i] = ISSUE_BASELINE;
     return 0;
 }
 
@@ -130,8 +123,7 @@ static int store(struct work *work, struct run *run)
 {
     int64_t batch_id;
     struct ledger_entry entry;
-    struct batch_choice choice = {
-        .horizons_s = run->horizons_s, .serves_ensemble = run->serves_ensemble, .count = HORIZON_COUNT};
+    struct batch_choice choice = {.horizons_s = run->horizons_s, .models = run->served, .count = HORIZON_COUNT};
     run->row.created_wall_ms = clock_wall_ms();
     if (db_begin(work->db) < 0)
         return -1;

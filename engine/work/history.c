@@ -29,6 +29,12 @@ int history_load(struct db *db, struct arena *arena, const struct history_query 
                                   .count_max = query->points};
     if (candles_load(db, arena, &wanted, &candles, &count) < 0)
         return err_wrap("while loading the history of %s", query->feed);
+    return history_lay_out(arena, query, candles, count, series);
+}
+
+int history_lay_out(struct arena *arena, const struct history_query *query, const struct candle *candles,
+                    size_t count, struct series *series)
+{
     if (count == 0 || candles[count - 1].open_time_ms + HISTORY_STEP_S * MS_PER_S != query->end_ms)
         return err_set(E_MISSING, "%s has no 1h candle that closes at %" PRId64, query->feed, query->end_ms);
     struct series_source source = columns_of(arena, candles, count);

@@ -5,11 +5,13 @@
 #include "core/base.h"
 
 struct arena;
+struct candle;
 struct db;
 struct series;
 
 /* Forecasts are made from and scored against candles of this length. */
 #define HISTORY_STEP_S 3600
+#define HISTORY_ARENA_BYTES (64u << 20) /* rows on their way into a series */
 /* Distance of two live issues, and of two walk-forward origins. */
 #define ISSUE_STRIDE_S 3600
 #define WALK_STRIDE_S (6 * 3600)
@@ -23,6 +25,22 @@ struct history_query {
 /* E_MISSING when no candle closes at end_ms: a series that ended earlier would be forecast from without a word. */
 int history_load(struct db *db, struct arena *arena, const struct history_query *query,
                  struct series *series) BTCF_MUST_CHECK;
+
+/* Candles that were loaded for a query as a series; E_MISSING as history_load. For this folder. */
+int history_lay_out(struct arena *arena, const struct history_query *query, const struct candle *candles,
+                    size_t count, struct series *series) BTCF_MUST_CHECK;
+
+/* The hours of one feed as a worker keeps them from one job to the next, so that an hour that closes costs one row instead
+ * of all of them. Nothing is taken on trust: the change numbers of the kept candles are compared with the table's at each
+ * follow, and whatever was revised in between has everything loaded again. */
+struct history_cache;
+struct history_cache *history_cache_create(void);
+void history_cache_free(struct history_cache **cache);
+
+/* As history_load and history_sources together, bit for bit; query->points must not be 0. The cache turns to query->feed
+ * when it held another. */
+int history_follow(struct db *db, struct arena *arena, struct history_cache *cache, const struct history_query *query,
+                   struct series *series, const char **sources) BTCF_MUST_CHECK;
 
 /* Where the candles of that series came from: a JSON array of {"source", "quote"}. */
 int history_sources(struct db *db, struct arena *arena, const struct history_query *query,

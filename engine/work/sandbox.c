@@ -90,10 +90,10 @@ static int save_candles(struct work *work)
 static int save_batch(struct work *work)
 {
     int64_t horizons_s[HORIZON_COUNT], batch_id;
-    bool serves_ensemble[HORIZON_COUNT];
+    const char *served[HORIZON_COUNT];
     for (size_t i = 0; i < HORIZON_COUNT; i++) {
         horizons_s[i] = horizons[i].seconds;
-        serves_ensemble[i] = true;
+        served[i] = ISSUE_ENSEMBLE;
     }
     struct issue_options options = {
         .horizons_s = horizons_s, .horizon_count = HORIZON_COUNT, .seed = SANDBOX_ORIGIN_MS / MS_PER_HOUR};
@@ -105,8 +105,7 @@ static int save_batch(struct work *work)
                             .id_prefix = "fc_sandbox-" BTCF_VERSION,
                             .issued_at = SANDBOX_ORIGIN_MS,
                             .created_wall_ms = SANDBOX_ORIGIN_MS};
-    struct batch_choice choice = {
-        .horizons_s = horizons_s, .serves_ensemble = serves_ensemble, .count = HORIZON_COUNT};
+    struct batch_choice choice = {.horizons_s = horizons_s, .models = served, .count = HORIZON_COUNT};
     struct series series;
     struct issue issue;
     if (history_load(work->db, work->arena, &query, &series) < 0 ||

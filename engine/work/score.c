@@ -1,4 +1,4 @@
-/* Job "score": every forecast whose target has passed meets its truth. Then the scoreboard is brought up to date.
+/* Job "score": every forecast whose target has passed meets its truth. The scoreboard follows by itself (work/judge.c).
  *
  * One page of scores is one transaction, so a run that dies half way has done half the work; the next run finds the
  * rest. A run ends after SCORE_PAGES_MAX pages: whatever is left is planned again.
@@ -10,7 +10,6 @@
 #include "core/metrics.h"
 #include "market/candles.h"
 #include "store/db.h"
-#include "work/accuracy.h"
 #include "work/history.h"
 #include "work/score_rows.h"
 #include "work/work.h"
@@ -21,7 +20,7 @@ static const char SQL_NOTIFY[] = "SELECT pg_notify('" WORK_CHANNEL_SCORE "', '')
 
 static int score_page(struct work *work, const char *feed, int64_t close_ms, size_t *count);
 static int score_all(const struct score_due *due, size_t count, int64_t *ids, struct scored *scored);
-static int finish(struct work *work, const char *feed);
+static int finish(struct work *work);
 
 int work_score(struct work *work)
 {
@@ -42,7 +41,7 @@ int work_score(struct work *work)
         if (count < SCORE_PAGE_MAX)
             break;
     }
-    if (finish(work, feed) < 0)
+    if (finish(work) < 0)
         return err_wrap("while finishing the scores of %s", feed);
     metric_add(METRIC_scores_stored_total, (int64_t)total);
     log_info("score.stored", "%zu forecasts of %s met their truth", total, feed);
@@ -80,17 +79,17 @@ static int score_all(const struct score_due *due, size_t count, int64_t *ids, st
             score_make(due[i].baseline, due[i].origin_price, due[i].actual, &baseline) < 0)
             return err_wrap("while scoring forecast %lld", (long long)due[i].forecast_id);
         scored[i].crps_baseline = baseline.crps;
+        scored[i].width_90_baseline = baseline.width[SCORE_INTERVAL_90];
     }
     return 0;
 }
 
-/* The scoreboard and the end of the job, together. */
-static int finish(struct work *work, const char *feed)
+static int finish(struct work *work)
 {
     if (db_begin(work->db) < 0)
         return -1;
-    if (accuracy_refresh(work, feed) < 0 || queue_complete(work->db, work->job, clock_wall_ms()) < 0 ||
-        db_exec(work->db, SQL_NOTIFY, NULL, DB_END) < 0 || db_commit(work->db) < 0) {
+    if (queue_complete(work->db, work->job, clock_wall_ms()) < 0 || db_exec(work->db, SQL_NOTIFY, NULL, DB_END) < 0 ||
+        db_commit(work->db) < 0) {
         db_rollback(work->db);
         return -1;
     }

@@ -7,11 +7,11 @@
 #include "work/score_rows.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/err.h"
-#include "eval/issue.h"
 #include "store/db.h"
 #include "work/history.h"
 
@@ -31,36 +31,54 @@ static const char SQL_DUE[] =
     " ORDER BY due.target_at, due.id";
 static const char SQL_FIRST_DUE[] = "SELECT f.id" DUE_BODY " ORDER BY f.target_at, f.id LIMIT 1";
 
-/* Arrays: forecast id, actual, crps, crps of the baseline, covered, pit, median error. */
+/* Arrays: forecast id, actual, crps, crps of the baseline, covered, pit, median error, width and baseline's width of the
+ * 90% interval; then the pinball losses, 13 for each row, one after the other. */
+#define SCORE_COLUMNS "actual, crps, crps_baseline, covered, pit, median_error, width_90, width_90_baseline"
+#define SCORE_VALUES                                                                                                 \
+    "u.actual, u.crps, u.crps_baseline, u.covered::integer, u.pit, u.median_error, u.width_90, u.width_90_baseline," \
+    " (($10::float8[])[(u.i - 1) * $11::bigint + 1 : u.i * $11::bigint])::real[]"
+#define SCORE_ARRAYS                                                                                                  \
+    "$1::float8[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::float8[]," \
+    " $9::float8[]"
 static const char SQL_SAVE_LIVE[] =
-    "INSERT INTO score (forecast_id, feed, model, served, horizon_s, issued_at, target_at, origin_price, actual, crps,"
-    " crps_baseline, covered, pit, median_error, origin, release, scored_wall_ms)"
-    " SELECT f.id, f.feed, f.model, f.served, f.horizon_s, f.issued_at, f.target_at, f.origin_price, u.actual, u.crps,"
-    " u.crps_baseline, u.covered::integer, u.pit, u.median_error, 'live', b.release, $8"
-    " FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[])"
-    " AS u (id, actual, crps, crps_baseline, covered, pit, median_error)"
+    "INSERT INTO score (" SCORE_COLUMNS
+    ", pinball, forecast_id, feed, model, served, horizon_s, issued_at, target_at,"
+    " origin_price, origin, release, scored_wall_ms)"
+    " SELECT " SCORE_VALUES
+    ", f.id, f.feed, f.model, f.served, f.horizon_s, f.issued_at, f.target_at, f.origin_price,"
+    " 'live', b.release, $12"
+    " FROM unnest(" SCORE_ARRAYS ") WITH ORDINALITY AS u (id, " SCORE_COLUMNS ", i)"
     " JOIN forecast f ON f.id = u.id::bigint JOIN batch b ON b.id = f.batch_id ON CONFLICT DO NOTHING";
-/* The same arrays, the first one being issued_at, then origin prices; then feed, model, horizon, wall time, release. */
+/* The same arrays, the first one being issued_at; then wall time, feed, model, horizon, release, origin prices. */
 static const char SQL_SAVE_WALK_FORWARD[] =
-    "INSERT INTO score (feed, model, served, horizon_s, issued_at, target_at, origin_price, actual, crps, crps_baseline,"
-    " covered, pit, median_error, origin, release, scored_wall_ms)"
-    " SELECT $9, $10, false, $11, u.issued_at::bigint, u.issued_at::bigint + $11::bigint * 1000, u.origin_price,"
-    " u.actual, u.crps, u.crps_baseline, u.covered::integer, u.pit, u.median_error, 'walk_forward', $13, $12"
-    " FROM unnest($1::float8[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[],"
-    " $8::float8[]) AS u (issued_at, actual, crps, crps_baseline, covered, pit, median_error, origin_price)"
-    " ON CONFLICT DO NOTHING";
+    "INSERT INTO score (" SCORE_COLUMNS
+    ", pinball, feed, model, served, horizon_s, issued_at, target_at, origin_price,"
+    " origin, release, scored_wall_ms)"
+    " SELECT " SCORE_VALUES ", $13, $14, false, $15, u.issued_at::bigint, u.issued_at::bigint + $15::bigint * 1000,"
+    " ($17::float8[])[u.i], 'walk_forward', $16, $12"
+    " FROM unnest(" SCORE_ARRAYS ") WITH ORDINALITY AS u (issued_at, " SCORE_COLUMNS ", i) ON CONFLICT DO NOTHING";
 
-/* Columns: origin n sum sum_squares. Index: score_window. */
-static const char SQL_SUMS[] =
-    "SELECT origin, count(*), coalesce(sum(crps_baseline - crps), 0),"
-    " coalesce(sum((crps_baseline - crps) ^ 2), 0) FROM score"
-    " WHERE feed = $1 AND horizon_s = $2 AND model = $3 AND target_at > $4 GROUP BY origin";
+/* Columns: model origin n sum sum_squares. Index: score_window, and score's unique key for the champion's row. */
+static const char SQL_CONTEST[] =
+    "SELECT s.model, s.origin, count(*), coalesce(sum(c.crps - s.crps), 0), coalesce(sum((c.crps - s.crps) ^ 2), 0)"
+    " FROM score s JOIN score c ON c.feed = s.feed AND c.model = $3 AND c.horizon_s = s.horizon_s"
+    " AND c.issued_at = s.issued_at AND c.origin = s.origin"
+    " WHERE s.feed = $1 AND s.horizon_s = $2 AND s.model <> $3 AND s.target_at > $4"
+    " GROUP BY s.model, s.origin ORDER BY s.model, s.origin LIMIT 1000";
 
 /* The arrays of one INSERT. */
 struct columns {
-    double actual[SCORE_PAGE_MAX], crps[SCORE_PAGE_MAX], crps_baseline[SCORE_PAGE_MAX], covered[SCORE_PAGE_MAX],
-        pit[SCORE_PAGE_MAX], median_error[SCORE_PAGE_MAX], key[SCORE_PAGE_MAX];
+    double key[SCORE_PAGE_MAX], actual[SCORE_PAGE_MAX], crps[SCORE_PAGE_MAX], crps_baseline[SCORE_PAGE_MAX],
+        covered[SCORE_PAGE_MAX], pit[SCORE_PAGE_MAX], median_error[SCORE_PAGE_MAX], width_90[SCORE_PAGE_MAX],
+        width_90_baseline[SCORE_PAGE_MAX], pinball[SCORE_PAGE_MAX * SCORE_LEVEL_COUNT];
 };
+/* Those columns as parameters 1 to 11. */
+#define COLUMN_PARAMS(columns, n)                                                                                    \
+    DB_F64_ARRAY((columns)->key, n), DB_F64_ARRAY((columns)->actual, n), DB_F64_ARRAY((columns)->crps, n),           \
+        DB_F64_ARRAY((columns)->crps_baseline, n), DB_F64_ARRAY((columns)->covered, n),                              \
+        DB_F64_ARRAY((columns)->pit, n), DB_F64_ARRAY((columns)->median_error, n),                                   \
+        DB_F64_ARRAY((columns)->width_90, n), DB_F64_ARRAY((columns)->width_90_baseline, n),                         \
+        DB_F64_ARRAY((columns)->pinball, (n)*SCORE_LEVEL_COUNT), DB_I64(SCORE_LEVEL_COUNT)
 
 static int fill_columns(struct columns *columns, const int64_t *keys, const struct scored *scored, size_t count);
 static int read_curve(const struct db_rows *rows, size_t i, size_t column, double price[QUANTILE_COUNT]);
@@ -99,10 +117,7 @@ int score_rows_save_live(struct db *db, const int64_t *ids, const struct scored 
     struct columns columns;
     if (fill_columns(&columns, ids, scored, count) < 0)
         return -1;
-    if (db_exec(db, SQL_SAVE_LIVE, NULL, DB_F64_ARRAY(columns.key, count), DB_F64_ARRAY(columns.actual, count),
-                DB_F64_ARRAY(columns.crps, count), DB_F64_ARRAY(columns.crps_baseline, count),
-                DB_F64_ARRAY(columns.covered, count), DB_F64_ARRAY(columns.pit, count),
-                DB_F64_ARRAY(columns.median_error, count), DB_I64(wall_ms), DB_END) < 0)
+    if (db_exec(db, SQL_SAVE_LIVE, NULL, COLUMN_PARAMS(&columns, count), DB_I64(wall_ms), DB_END) < 0)
         return err_wrap("while storing %zu scores", count);
     return 0;
 }
@@ -113,34 +128,38 @@ int score_rows_save_walk_forward(struct db *db, const struct score_group *group,
     size_t count = group->count;
     if (fill_columns(&columns, group->issued_at, group->scored, count) < 0)
         return -1;
-    if (db_exec(db, SQL_SAVE_WALK_FORWARD, NULL, DB_F64_ARRAY(columns.key, count),
-                DB_F64_ARRAY(columns.actual, count), DB_F64_ARRAY(columns.crps, count),
-                DB_F64_ARRAY(columns.crps_baseline, count), DB_F64_ARRAY(columns.covered, count),
-                DB_F64_ARRAY(columns.pit, count), DB_F64_ARRAY(columns.median_error, count),
-                DB_F64_ARRAY(group->origin_price, count), DB_TEXT(group->feed), DB_TEXT(group->model),
-                DB_I64(group->horizon_s), DB_I64(wall_ms), DB_TEXT(BTCF_VERSION), DB_END) < 0)
+    if (db_exec(db, SQL_SAVE_WALK_FORWARD, NULL, COLUMN_PARAMS(&columns, count), DB_I64(wall_ms),
+                DB_TEXT(group->feed), DB_TEXT(group->model), DB_I64(group->horizon_s), DB_TEXT(BTCF_VERSION),
+                DB_F64_ARRAY(group->origin_price, count), DB_END) < 0)
         return err_wrap("while storing %zu walk-forward scores", count);
     return 0;
 }
 
-int score_rows_sums(struct db *db, struct arena *arena, const char *feed, int64_t horizon_s, int64_t since_ms,
-                    struct serve_sums *sums)
+int score_rows_contest(struct db *db, struct arena *arena, const struct score_contest *contest,
+                       struct score_contender *contenders, size_t max, size_t *count)
 {
     struct db_rows rows;
     double n_effective = 0;
-    *sums = (struct serve_sums){.overlap = 1};
-    if (db_query(db, arena, SQL_SUMS, &rows, DB_TEXT(feed), DB_I64(horizon_s), DB_TEXT(ISSUE_ENSEMBLE),
-                 DB_I64(since_ms), DB_END) < 0)
-        return err_wrap("while summing the scores of %s", feed);
+    *count = 0;
+    if (db_query(db, arena, SQL_CONTEST, &rows, DB_TEXT(contest->feed), DB_I64(contest->horizon_s),
+                 DB_TEXT(contest->champion), DB_I64(contest->since_ms), DB_END) < 0)
+        return err_wrap("while comparing the scores of %s", contest->feed);
     for (size_t i = 0; i < rows.count; i++) {
-        int64_t n = db_i64(&rows, i, 1);
+        const char *model = db_text(&rows, i, 0);
+        int64_t n = db_i64(&rows, i, 2);
+        if (*count == 0 || strcmp(contenders[*count - 1].model, model) != 0) {
+            if (*count == max)
+                return err_set(E_LIMIT, "more than %zu models were scored", max);
+            contenders[(*count)++] = (struct score_contender){.model = model};
+            n_effective = 0;
+        }
+        struct serve_sums *sums = &contenders[*count - 1].sums;
         sums->n += (size_t)n;
-        sums->sum += db_f64(&rows, i, 2);
-        sums->sum_squares += db_f64(&rows, i, 3);
-        n_effective += (double)n / score_overlap(db_text(&rows, i, 0), horizon_s);
-    }
-    if (sums->n > 0)
+        sums->sum += db_f64(&rows, i, 3);
+        sums->sum_squares += db_f64(&rows, i, 4);
+        n_effective += (double)n / score_overlap(db_text(&rows, i, 1), contest->horizon_s);
         sums->overlap = (double)sums->n / n_effective;
+    }
     return 0;
 }
 
@@ -162,6 +181,9 @@ static int fill_columns(struct columns *columns, const int64_t *keys, const stru
         columns->covered[i] = (double)scored[i].score.covered;
         columns->pit[i] = scored[i].score.pit;
         columns->median_error[i] = scored[i].score.median_error;
+        columns->width_90[i] = scored[i].score.width[SCORE_INTERVAL_90];
+        columns->width_90_baseline[i] = scored[i].width_90_baseline;
+        memcpy(columns->pinball + i * SCORE_LEVEL_COUNT, scored[i].score.pinball, sizeof(scored[i].score.pinball));
     }
     return 0;
 }

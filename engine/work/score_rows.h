@@ -32,7 +32,7 @@ int score_rows_first_due(struct db *db, struct arena *arena, const char *feed, i
 struct scored {
     double actual;
     struct score score;
-    double crps_baseline;
+    double crps_baseline, width_90_baseline;
 };
 
 /* Writes the scores of stored forecasts, ids[i] for scored[i]; those that have one already are left alone. */
@@ -50,9 +50,18 @@ struct score_group {
 };
 int score_rows_save_walk_forward(struct db *db, const struct score_group *group, int64_t wall_ms) BTCF_MUST_CHECK;
 
-/* Sums for serve_decide: ensemble against baseline at a horizon, scores with targets after `since_ms`. */
-int score_rows_sums(struct db *db, struct arena *arena, const char *feed, int64_t horizon_s, int64_t since_ms,
-                    struct serve_sums *sums) BTCF_MUST_CHECK;
+/* All models that were scored at a horizon against one of them, over scores of the same origins. */
+struct score_contest {
+    const char *feed, *champion;
+    int64_t horizon_s, since_ms; /* targets after that */
+};
+struct score_contender {
+    const char *model;      /* lives in the arena */
+    struct serve_sums sums; /* of crps of the champion - crps of the model */
+};
+/* At most `max` of them, by name; the champion is not among them. */
+int score_rows_contest(struct db *db, struct arena *arena, const struct score_contest *contest,
+                       struct score_contender *contenders, size_t max, size_t *count) BTCF_MUST_CHECK;
 
 /* How many consecutive forecasts share one hour of truth: horizon over the distance of two origins, at least 1. `origin`
  * is "live" or "walk_forward". */

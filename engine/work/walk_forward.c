@@ -16,7 +16,6 @@
 #include "market/candle.h"
 #include "models/series.h"
 #include "store/db.h"
-#include "work/accuracy.h"
 #include "work/desk.h"
 #include "work/history.h"
 #include "work/score_rows.h"
@@ -183,6 +182,7 @@ static int collect(const struct walk *walk, const struct issue *issue, const str
         score_make(baseline->price, issue->origin_price, scored->actual, &score) < 0)
         return -1;
     scored->crps_baseline = score.crps;
+    scored->width_90_baseline = score.width[SCORE_INTERVAL_90];
     group->issued_at[group->count] = issue->origin_ms;
     group->origin_price[group->count++] = issue->origin_price;
     return 0;
@@ -241,8 +241,8 @@ static int finish(struct work *work, struct walk *walk)
 {
     if (report(work, walk, "done") < 0 || db_begin(work->db) < 0)
         return -1;
-    if (accuracy_refresh(work, walk->feed) < 0 || queue_complete(work->db, work->job, clock_wall_ms()) < 0 ||
-        db_exec(work->db, SQL_NOTIFY, NULL, DB_END) < 0 || db_commit(work->db) < 0) {
+    if (queue_complete(work->db, work->job, clock_wall_ms()) < 0 || db_exec(work->db, SQL_NOTIFY, NULL, DB_END) < 0 ||
+        db_commit(work->db) < 0) {
         db_rollback(work->db);
         return -1;
     }

@@ -10,6 +10,8 @@
 static const struct work_kind kinds[] = {
     {.name = "forecast", .lane = "fast", .run = work_forecast},
     {.name = "score", .lane = "fast", .run = work_score},
+    {.name = "accuracy", .lane = "heavy", .run = work_accuracy},
+    {.name = "train", .lane = "heavy", .run = work_train},
     {.name = "walk_forward", .lane = "heavy", .run = work_walk_forward},
     {.name = "sandbox", .lane = "heavy", .run = work_sandbox},
 };

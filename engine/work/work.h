@@ -17,6 +17,7 @@
 
 struct arena;
 struct db;
+struct keep;
 
 #define WORK_ARENA_BYTES (512u << 20)
 
@@ -31,6 +32,7 @@ struct work {
     struct arena *arena;
     const struct settings *settings;
     struct job *job;
+    struct keep *keep;              /* what this process has kept from earlier jobs */
     void (*beat)(void *ctx);        /* long jobs call it at least every second or two */
     bool (*should_stop)(void *ctx); /* long jobs ask now and then, and return E_TIMEOUT */
     void *ctx;
@@ -51,6 +53,8 @@ int work_plan(struct db *db, struct arena *arena, const struct settings *setting
 /* The kinds, one file each. */
 int work_forecast(struct work *work) BTCF_MUST_CHECK;
 int work_score(struct work *work) BTCF_MUST_CHECK;
+int work_accuracy(struct work *work) BTCF_MUST_CHECK;
+int work_train(struct work *work) BTCF_MUST_CHECK;
 int work_walk_forward(struct work *work) BTCF_MUST_CHECK;
 int work_sandbox(struct work *work) BTCF_MUST_CHECK;
 

@@ -51,7 +51,7 @@ def test_forecasts_cannot_be_changed(world, database, tmp_path):
 
 
 def test_scores_arrive_with_the_truth_and_match_an_independent_computation(world, database, tmp_path):
-    with role(database, 'worker-fast', tmp_path):
+    with role(database, 'worker-fast', tmp_path), role(database, 'worker-heavy', tmp_path, walk_forward_days=0):
         wait_for(lambda: batches(database) == 1, 'the first batch')
         assert database.one('SELECT count(*) FROM score') == 0
         world.advance()
@@ -119,8 +119,10 @@ def test_walk_forward_fills_the_scoreboard_with_labelled_scores_that_saw_no_futu
                  'the walk-forward', 120)
         wait_for(lambda: database.one("SELECT count(*) FROM job WHERE kind = 'walk_forward' AND state = 'done'") == 1,
                  'its end')
+        wait_for(lambda: database.one("SELECT count(*) FROM accuracy WHERE origin = 'walk_forward'"), 'the scoreboard')
     assert database.one("SELECT max(target_at) FROM score WHERE origin = 'walk_forward'") <= BEGIN_MS
-    n = dict(database.sql("SELECT horizon_s, n FROM accuracy WHERE model = 'ensemble' AND origin = 'walk_forward'"))
+    n = dict(database.sql("SELECT horizon_s, n FROM accuracy WHERE model = 'ensemble' AND origin = 'walk_forward'"
+                          ' AND window_s = 365 * 86400'))
     assert n[3600] == 24 and n[86400] == 21  # origins every 6 h over 6 days; the last ones aim beyond the begin
     assert 2592000 not in n
     rows = database.sql("SELECT target_at, actual FROM score WHERE origin = 'walk_forward'")

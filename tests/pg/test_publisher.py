@@ -99,7 +99,8 @@ def test_a_new_candle_is_a_new_forecast_within_seconds_and_rows_come_first(world
 
 
 def test_accuracy_shows_live_scores(world, database, tmp_path):
-    with role(database, 'worker-fast', tmp_path), role(database, 'publish', tmp_path):
+    with role(database, 'worker-fast', tmp_path), role(database, 'publish', tmp_path), \
+            role(database, 'worker-heavy', tmp_path, walk_forward_days=0):
         wait_for(lambda: published_issue(BEGIN_MS), 'the first forecasts')
         for _ in range(2):
             world.advance()
