@@ -499,6 +499,9 @@ ngx_http_btcf_credential_e ngx_http_btcf_credential(ngx_http_request_t *r,
 ngx_int_t ngx_http_btcf_hide_ticket(ngx_http_request_t *r,
     ngx_http_btcf_ctx_t *ctx);
 
+/* _apikey: this one will be judged soon, NULL: none will be */
+void ngx_http_btcf_apikey_expect(const ngx_str_t *text);
+
 /*
  * _apikey, _token: judge it. principal->outcome says what came of it; NGX_OK
  * unless out of memory. Both fail closed.

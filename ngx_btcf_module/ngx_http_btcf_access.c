@@ -61,6 +61,9 @@ ngx_http_btcf_access_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_http_btcf_identify(r, ctx);
+    ngx_http_btcf_apikey_expect(ctx->headers.api_key);
+
     rc = ngx_http_btcf_cors_preflight(r, ctx);
     if (rc != NGX_DECLINED) {
         return rc;

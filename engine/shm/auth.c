@@ -194,7 +194,8 @@ enum btcf_read btcf_auth_key_at(const struct btcf_auth *auth, uint32_t number, u
                              .flags = (uint32_t)(state >> FLAGS_SHIFT) & 0xff,
                              .scopes = (uint16_t)(state >> SCOPES_SHIFT),
                              .expires_s = (int64_t)(state >> EXPIRES_SHIFT),
-                             .networks = entry.networks};
+                             .networks = entry.networks,
+                             .number = number};
     return BTCF_READ_OK;
 }
 
@@ -217,10 +218,21 @@ static enum btcf_read find_key(const struct btcf_auth *auth, const uint8_t *dige
     }
 }
 
-void btcf_auth_key_prefetch(const struct btcf_auth *auth, const uint8_t digest[BTCF_DIGEST_SIZE])
+uint32_t btcf_auth_key_hash(const uint8_t digest[BTCF_DIGEST_SIZE])
+{
+    return (uint32_t)first_word(digest);
+}
+
+void btcf_auth_key_prefetch(const struct btcf_auth *auth, uint32_t hash)
 {
     if (auth->header != NULL)
-        __builtin_prefetch(&auth->key_index[(uint32_t)first_word(digest) & (auth->key_buckets - 1)]);
+        __builtin_prefetch(&auth->key_index[hash & (auth->key_buckets - 1)]);
+}
+
+void btcf_auth_key_prefetch_entry(const struct btcf_auth *auth, uint32_t number)
+{
+    if (number < auth->key_count)
+        __builtin_prefetch(&auth->keys[number]);
 }
 
 enum btcf_read btcf_auth_key(const struct btcf_auth *auth, const uint8_t digest[BTCF_DIGEST_SIZE],

@@ -36,6 +36,7 @@ struct btcf_key {
     uint16_t scopes;   /* bits of enum btcf_scope */
     int64_t expires_s; /* unix time; 0: never */
     uint32_t networks; /* for btcf_auth_network_allows; 0: from anywhere */
+    uint32_t number;   /* of its entry, for btcf_auth_key_prefetch_entry */
 };
 
 struct btcf_account {
@@ -56,8 +57,11 @@ bool btcf_auth_attach(struct btcf_auth *auth, const struct btcf_reader *reader);
 enum btcf_read btcf_auth_key(const struct btcf_auth *auth, const uint8_t digest[BTCF_DIGEST_SIZE],
                              struct btcf_key *key) BTCF_MUST_CHECK;
 
-/* Begins to fetch the first cache line that btcf_auth_key will want, and does not wait for it. */
-void btcf_auth_key_prefetch(const struct btcf_auth *auth, const uint8_t digest[BTCF_DIGEST_SIZE]);
+/* Begin to fetch the two cache lines that btcf_auth_key will want, and do not wait for them: the first is known from the
+ * digest, or from what was remembered of it; the second only to who found the key before. Any number is harmless. */
+uint32_t btcf_auth_key_hash(const uint8_t digest[BTCF_DIGEST_SIZE]);
+void btcf_auth_key_prefetch(const struct btcf_auth *auth, uint32_t hash);
+void btcf_auth_key_prefetch_entry(const struct btcf_auth *auth, uint32_t number);
 
 /* By number (from a key), and by public id (from a token). */
 enum btcf_read btcf_auth_account(const struct btcf_auth *auth, uint32_t number,
