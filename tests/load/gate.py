@@ -1,15 +1,16 @@
 #!/usr/bin/python3
 """What the gate costs: authentication, limits and metering, beside bare nginx and beside nginx's own map + limit_req.
 
-    tests/load/gate.py [--rounds 7] [--seconds 1] [--parts core,growth,secure,memory] [--only REGEX]
+    tests/load/gate.py [--rounds 7] [--seconds 1] [--parts core,awake,growth,secure,memory] [--only REGEX]
                        [--json FILE]
 
 The reference is nginx's `return 200` that receives the same credential, ignores it, and sends the same header lines. The
 peer nginx-apikey (map of keys, limit_req by user) sends them too. Targets cycle through 1,000 users; "unseen" ones
 through thousands of tokens with the smallest cache there can be. How it is measured: lib/rounds.py.
 
-core: each kind of answer (--only: those whose name has the pattern, and what they are compared with). growth: 512 and 4,096 connections. secure: HTTPS and HTTP/2. memory: worker and master, and what
-an idle connection holds. Exit status 1: below a bar; the bars are printed with their figures.
+core: each kind of answer (--only: those whose name has the pattern, and what they are compared with). awake: tokens never
+seen, from a client that never sleeps. growth: 512 and 4,096 connections. secure: HTTPS and HTTP/2. memory: worker and
+master, and what an idle connection holds. Exit status 1: below a bar; the bars are printed with their figures.
 """
 import argparse
 import json
@@ -46,8 +47,8 @@ class Target:
         return self.name, self.server, self.client
 
 
-def cycle(world, path, lines, expect=200, connections=CONNECTIONS, scheme='http'):
-    return Wrk(path, requests=world.lines[lines], expect=expect, connections=connections, scheme=scheme)
+def cycle(world, path, lines, **options):
+    return Wrk(path, requests=world.lines[lines], **options)
 
 
 def core_targets(world):
@@ -70,9 +71,9 @@ def core_targets(world):
         *unseen,
         Target('304, key', ours, Wrk(PATH, [f'If-None-Match: {tag}'], requests=world.lines['key']), 'API key', NOISE_US),
         Target('401, no credential', ours, Wrk('/required', expect=401), 'API key', NOISE_US),
-        Target('401, unknown key', ours, cycle(world, PATH, 'unknown key', 401), 'API key', NOISE_US),
-        Target('401, bad form', ours, cycle(world, PATH, 'bad form', 401), 'return 200, EdDSA', 0.5),
-        Target('429, key', ours, cycle(world, PATH, 'limited key', 429), 'API key', NOISE_US),
+        Target('401, unknown key', ours, cycle(world, PATH, 'unknown key', expect=401), 'API key', NOISE_US),
+        Target('401, bad form', ours, cycle(world, PATH, 'bad form', expect=401), 'return 200, EdDSA', 0.5),
+        Target('429, key', ours, cycle(world, PATH, 'limited key', expect=429), 'API key', NOISE_US),
     ]
 
 
@@ -112,9 +113,8 @@ def chosen(targets, pattern):
     return [t for t in targets if t.name in wanted]
 
 
-def run_core(world, arguments):
-    targets = chosen(core_targets(world), arguments.only)
-    primitive_us = primitives(world)
+def compare(targets, primitive_us, arguments):
+    """Measures and prints them; whether all bars are met, and the CPU of each."""
     figures = measure([t.row() for t in targets], arguments.rounds, arguments.seconds)
     cpu = {name: low(rounds) for name, rounds in figures.items()}
     print(f'{"target":<22}{"CPU us":>8}{"over us":>9}{"ratio":>7}{"p50 us":>9}{"p99 us":>9}  bar')
@@ -126,6 +126,13 @@ def run_core(world, arguments):
         p50, p99 = (min(column) for column in zip(*target.client.latencies))
         print(f'{target.name:<22}{cpu[target.name]:8.2f}{cpu[target.name] - base:+9.2f}{base / cpu[target.name]:7.3f}'
               f'{p50:9.0f}{p99:9.0f}  {bar}{"" if met else "  MISSED"}')
+    return good, cpu
+
+
+def run_core(world, arguments):
+    targets = chosen(core_targets(world), arguments.only)
+    primitive_us = primitives(world)
+    good, cpu = compare(targets, primitive_us, arguments)
     if not {'nginx-apikey', 'API key'} <= set(cpu):
         return good, cpu
     peer, key = cpu['nginx-apikey'], cpu['API key']
@@ -135,6 +142,16 @@ def run_core(world, arguments):
           f' {p99["nginx-apikey"]:.0f} us (bar {P99_BAR})')
     print('primitives us: ' + ', '.join(f'{name} {us:.1f}' for name, us in primitive_us.items()))
     return good, cpu
+
+
+def run_awake(world, arguments):
+    """Tokens never seen again, without what a sleeping client adds to the server's bill (awake.c)."""
+    targets = []
+    for name in ('RS256', 'ES256', 'EdDSA'):
+        targets += [Target(f'return 200, {name}', world.bare, cycle(world, PATH, f'{name} seen', awake=True)),
+                    Target(f'{name} unseen', world.cold, cycle(world, PATH, f'{name} unseen', awake=True),
+                           f'return 200, {name}', primitive=name)]
+    return compare(targets, primitives(world), arguments)
 
 
 def run_growth(world, arguments):
@@ -225,14 +242,14 @@ def run_memory(world, arguments):
     return both <= PSS_BAR_KB and each <= IDLE_BAR_BYTES, {'pss_kb': both, 'idle_bytes': each}
 
 
-PARTS = {'core': run_core, 'growth': run_growth, 'secure': run_secure, 'memory': run_memory}
+PARTS = {'core': run_core, 'awake': run_awake, 'growth': run_growth, 'secure': run_secure, 'memory': run_memory}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--seconds', type=int, default=1)
-    parser.add_argument('--parts', default='core,growth,secure,memory')
+    parser.add_argument('--parts', default=','.join(PARTS))
     parser.add_argument('--only', default='', help='core: a pattern of target names')
     parser.add_argument('--json', help='writes the figures there')
     arguments = parser.parse_args()

@@ -8,17 +8,20 @@ import re
 import subprocess
 import sys
 
+from servers import AWAKE
+
 CLIENT_CORE = 1
 CONNECTIONS = 64
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Wrk:
-    """wrk with one thread. `requests`: a file of header lines, one request each, sent in turn; `expect`: the status."""
+    """wrk with one thread. `requests`: a file of header lines, one request each, sent in turn; `expect`: the status;
+    `awake`: never sleeps (awake.c says what for)."""
 
-    def __init__(self, path, headers=(), requests=None, expect=200, connections=CONNECTIONS, scheme='http'):
+    def __init__(self, path, headers=(), requests=None, expect=200, connections=CONNECTIONS, scheme='http', awake=False):
         self.path, self.headers, self.requests = path, headers, requests
-        self.expect, self.connections, self.scheme = expect, connections, scheme
+        self.expect, self.connections, self.scheme, self.awake = expect, connections, scheme, awake
         self.latencies = []
 
     def run(self, server, seconds):
@@ -26,7 +29,7 @@ class Wrk:
                    '--timeout', '10s', '-s', f'{HERE}/cycle.lua']
         for header in self.headers:
             command += ['-H', header]
-        environment = dict(os.environ, REQUESTS=self.requests or '')
+        environment = dict(os.environ, REQUESTS=self.requests or '', **({'LD_PRELOAD': AWAKE} if self.awake else {}))
         out = subprocess.run(command + [f'{self.scheme}://127.0.0.1:{server.port}{self.path}'], capture_output=True,
                              text=True, check=True, env=environment).stdout
         found = re.search(r'RESULT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+)', out)

@@ -11,6 +11,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 BUILD = os.path.join(ROOT, os.environ.get('BUILD', 'build'))
 MODULE = f'{BUILD}/ngx_http_btcf_module.so'
+AWAKE = f'{BUILD}/tests/load/awake.so'
 SERVER_CORE = 0
 BODY_BYTES = 1502
 PATH = '/v1/forecasts/1d'
@@ -42,7 +43,9 @@ def build():
     make(os.path.relpath(f'{BUILD}/tests/lib/segment', ROOT))  # the rules of the Makefile are for relative paths
     hammer = os.path.join(BUILD, 'tests/load/hammer')
     os.makedirs(os.path.dirname(hammer), exist_ok=True)
-    subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Werror', '-o', hammer, f'{ROOT}/tests/load/hammer.c'], check=True)
+    compiler = ['gcc', '-O2', '-Wall', '-Wextra', '-Werror']
+    subprocess.run([*compiler, '-o', hammer, f'{ROOT}/tests/load/hammer.c'], check=True)
+    subprocess.run([*compiler, '-shared', '-fPIC', '-o', AWAKE, f'{ROOT}/tests/load/lib/awake.c'], check=True)
     return hammer
 
 
