@@ -44,7 +44,8 @@ const struct command command_backtest = {
         "  --horizons  1h 4h 12h 1d 3d 7d 14d 30d, or any number of h or d; 1d on hourly candles means 24 steps\n"
         "  --models    default: all of them and the ensemble\n"
         "  --out       model,origin,horizon_s,origin_price,target,actual,q0.005,...,q0.995 in unix seconds and USD;\n"
-        "              no row without an actual; the file appears under its name only when it is whole\n"
+        "              no row without an actual; the file appears under its name only when it is whole. Until then\n"
+        "              FILE.csv.partial keeps what is done: stopped or killed, the same command goes on from there\n"
         "  --workers   processes; default: one per processor. The result does not depend on it.\n\n"
         "Times: 2023-04-01, RFC 3339, or unix seconds.\n",
     .run = run,

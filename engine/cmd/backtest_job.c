@@ -1,14 +1,10 @@
-/* The origins are split into one stretch per worker. Each worker is a forked process that writes its stretch's lines to
- * a part file and its scores into shared memory, each score at the place that its origin, horizon and model have. When
- * all are done, the parent joins the parts in order and sums the scores up, so nothing depends on how the work was
- * split or who was first. The joined file is renamed to its name last.
+/* The origins are split into one stretch per worker: neighbours share fitted states. Each worker is a forked process that
+ * fills in its stretch's records (cmd/backtest_records.h). When all are done, this process goes through them in order,
+ * writes the file and sums the scores up, so nothing depends on how the work was split or who was first.
  */
 #include "cmd/backtest_job.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <math.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,40 +13,32 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cmd/backtest_records.h"
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/proc.h"
 #include "core/str.h"
 #include "eval/score_table.h"
 
-#define SCORE_BYTES_MAX ((size_t)1 << 36) /* shared scores, most of them never touched */
 #define LINE_BYTES_MAX 4096
 #define TABLE_BYTES_MAX ((size_t)1 << 20)
 #define PATH_SIZE 4096
-#define COPY_BYTES 65536
 #define POLL_MS 100
 #define STOP_TIMEOUT_MS 2000
 #define BAR_WIDTH 30
 
-struct slot {
-    struct summary_row score;
-    bool is_set;
-};
-
-/* What a worker tells the parent, in shared memory. The texts are written before the worker ends and read after. */
+/* What a worker tells the parent, in shared memory. The text is written before the worker ends and read after. */
 struct report {
     _Atomic size_t origins_done;
-    size_t refusal_count;
-    char first_refusal[ERR_TEXT_MAX], error[ERR_TEXT_MAX];
+    char first_refusal[ERR_TEXT_MAX];
 };
 
-/* A walk at work: shared memory and the workers. */
+/* A walk at work. */
 struct work {
     const struct backtest_job *job;
-    size_t origin_count;
-    struct slot *slots; /* [horizon][model][origin] */
-    size_t slot_count;
-    struct report *reports; /* one per worker */
+    struct records records;
+    size_t kept; /* records that an earlier run had made */
+    struct report *reports;
     pid_t pids[BACKTEST_WORKERS_MAX];
     size_t running;
 };
@@ -59,132 +47,77 @@ struct work {
 struct part {
     struct work *work;
     size_t number;
-    FILE *file; /* NULL: no file is wanted */
+};
+
+/* The second phase's results. */
+struct results {
+    const struct backtest_job *job;
+    size_t origin_count;
+    struct summary_row *rows; /* [horizon][model][nth score] */
+    size_t *counts;           /* [horizon][model] */
+    FILE *file;               /* NULL: no file is wanted */
     struct strbuf line;
 };
 
-static size_t slot_index(const struct work *work, const struct backtest_row *row)
-{
-    return (row->horizon * work->job->plan.model_count + row->model) * work->origin_count + row->origin;
-}
-
 static size_t stretch_begin(const struct work *work, size_t number)
 {
-    return work->origin_count * number / work->job->worker_count;
-}
-
-/* "forecasts.csv.part3.1234" beside the file to be; number of the worker, pid of the parent. */
-static int part_path(const struct backtest_job *job, size_t number, pid_t pid, char path[PATH_SIZE])
-{
-    int len = snprintf(path, PATH_SIZE, "%s.part%zu.%ld", job->out, number, (long)pid);
-
-    return len < PATH_SIZE ? 0 : err_set(E_INPUT, "--out: the path is longer than %d bytes", PATH_SIZE);
-}
-
-static void *map_shared(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    return memory == MAP_FAILED ? NULL : memory;
+    return work->records.count * number / work->job->worker_count;
 }
 
 static int work_init(struct work *work, const struct backtest_job *job)
 {
-    *work = (struct work){.job = job, .origin_count = backtest_origin_count(&job->plan)};
-    work->slot_count = work->origin_count * job->plan.horizon_count * job->plan.model_count;
-    if (work->slot_count > SCORE_BYTES_MAX / sizeof *work->slots)
-        return err_set(E_LIMIT, "%zu forecasts are too many for one backtest; take a longer --step",
-                       work->slot_count);
-    work->slots = map_shared(work->slot_count * sizeof *work->slots);
-    work->reports = map_shared(job->worker_count * sizeof *work->reports);
-    if (work->slots == NULL || work->reports == NULL)
-        return err_set(E_STORE, "no shared memory for %zu scores: %s", work->slot_count, strerror(errno));
+    *work = (struct work){.job = job};
+    if (records_open(&work->records, &job->plan, job->out) < 0)
+        return -1;
+    for (size_t i = 0; i < work->records.count; i++)
+        work->kept += records_is_done(&work->records, i);
+    work->reports = mmap(NULL, job->worker_count * sizeof *work->reports, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (work->reports == MAP_FAILED) {
+        work->reports = NULL;
+        return err_set(E_STORE, "no shared memory for the workers' reports: %s", strerror(errno));
+    }
     return 0;
 }
 
-static void work_release(struct work *work)
+static void work_release(struct work *work, bool keep)
 {
-    if (work->slots != NULL)
-        munmap(work->slots, work->slot_count * sizeof *work->slots);
     if (work->reports != NULL)
         munmap(work->reports, work->job->worker_count * sizeof *work->reports);
+    records_close(&work->records, keep);
 }
 
 /* ---- in a worker ------------------------------------------------------------------------------------------------- */
 
-static int keep_row(void *arg, const struct backtest_row *row)
-{
-    struct part *part = arg;
-    struct slot *slot = &part->work->slots[slot_index(part->work, row)];
-
-    *slot = (struct slot){row->score, true};
-    if (part->file == NULL)
-        return 0;
-    strbuf_reset(&part->line);
-    backtest_csv_row(&part->line, row);
-    if (strbuf_failed(&part->line) || fwrite(part->line.ptr, 1, part->line.len, part->file) != part->line.len)
-        return err_set(E_STORE, "cannot write forecasts: %s", strerror(errno));
-    return 0;
-}
-
 static void note_refusal(void *arg, const struct issue_refusal *refusal)
 {
-    struct part *part = arg;
-    struct report *report = &part->work->reports[part->number];
+    struct report *report = arg;
 
-    if (report->refusal_count++ == 0)
+    if (report->first_refusal[0] == '\0')
         snprintf(report->first_refusal, sizeof report->first_refusal, "%s", refusal->reason);
 }
 
-static void note_origin(void *arg)
+/* The worker process: its exit status. */
+static int run_worker(void *arg)
 {
-    struct part *part = arg;
-
-    /* Relaxed: only a figure for the progress bar; results are read after the process has ended. */
-    atomic_fetch_add_explicit(&part->work->reports[part->number].origins_done, 1, memory_order_relaxed);
-}
-
-static int walk_stretch(struct part *part)
-{
+    const struct part *part = arg;
     struct work *work = part->work;
-    const struct backtest_sink sink = {keep_row, note_refusal, note_origin, part};
+    struct report *report = &work->reports[part->number];
+    struct backtest_walk *walk = backtest_walk_create(&work->job->plan);
 
-    if (part->number == 0 && part->file != NULL) {
-        backtest_csv_header(&part->line);
-        fwrite(part->line.ptr, 1, part->line.len, part->file); /* an error shows at the end, by ferror */
+    for (size_t at = stretch_begin(work, part->number); at < stretch_begin(work, part->number + 1); at++) {
+        if (records_is_done(&work->records, at))
+            continue;
+        backtest_raw(walk, at, records_curves(&work->records, at), note_refusal, report);
+        records_set_done(&work->records, at);
+        /* Relaxed: only a figure for the progress bar; records are read after the process has ended. */
+        atomic_fetch_add_explicit(&report->origins_done, 1, memory_order_relaxed);
     }
-    if (backtest_run(&work->job->plan, stretch_begin(work, part->number), stretch_begin(work, part->number + 1),
-                     &sink) < 0)
-        return -1;
-    if (part->file != NULL && (fflush(part->file) != 0 || ferror(part->file)))
-        return err_set(E_STORE, "cannot write forecasts: %s", strerror(errno));
+    backtest_walk_free(&walk);
     return 0;
 }
 
-/* The worker process: 0, or 1 with the reason in its report. */
-static int run_worker(void *arg)
-{
-    struct part *part = arg;
-    char path[PATH_SIZE];
-    int rc = 0;
-
-    strbuf_init(&part->line, LINE_BYTES_MAX);
-    if (part->work->job->out != NULL) {
-        rc = part_path(part->work->job, part->number, getppid(), path);
-        if (rc == 0 && (part->file = fopen(path, "wxe")) == NULL)
-            rc = err_set(E_STORE, "--out: cannot make %s: %s", path, strerror(errno));
-    }
-    if (rc == 0)
-        rc = walk_stretch(part);
-    if (part->file != NULL)
-        fclose(part->file);
-    strbuf_release(&part->line);
-    if (rc < 0)
-        snprintf(part->work->reports[part->number].error, ERR_TEXT_MAX, "%s", err_text());
-    return rc < 0;
-}
-
-/* ---- in the parent ----------------------------------------------------------------------------------------------- */
+/* ---- in the parent: the workers ---------------------------------------------------------------------------------- */
 
 static int start_workers(struct work *work)
 {
@@ -200,32 +133,45 @@ static int start_workers(struct work *work)
     return 0;
 }
 
-static void show_progress(const struct work *work, int64_t begun_ms)
+static size_t origins_done(const struct work *work)
 {
-    size_t done = 0;
+    size_t done = work->kept;
 
     for (size_t i = 0; i < work->job->worker_count; i++)
         done += atomic_load_explicit(&work->reports[i].origins_done, memory_order_relaxed);
-    double share = (double)done / (double)work->origin_count;
+    return done;
+}
+
+/* "[=====          ]  33%  1000 of 3000 origins  40 s left": the time is that of the slowest worker to come. */
+static void show_progress(const struct work *work, int64_t begun_ms)
+{
+    size_t done = origins_done(work), total = work->records.count;
+    double share = (double)done / (double)total;
     double elapsed_s = (double)(clock_mono_ms() - begun_ms) / (double)MS_PER_S;
     int filled = (int)(share * BAR_WIDTH);
 
-    fprintf(stderr, "\r[%.*s%*s] %3.0f%%  %zu of %zu origins", filled, "##############################",
-            BAR_WIDTH - filled, "", 100.0 * share, done, work->origin_count);
-    if (done > 0)
-        fprintf(stderr, "  %.0f s left  ", elapsed_s * (1.0 - share) / share);
+    fprintf(stderr, "\r[%.*s%*s] %3.0f%%  %zu of %zu origins", filled,
+            "==============================", BAR_WIDTH - filled, "", 100.0 * share, done, total);
+    if (done > work->kept)
+        fprintf(stderr, "  %.0f s left  ", elapsed_s * (double)(total - done) / (double)(done - work->kept));
 }
 
-static int check_worker(const struct work *work, size_t number, int status)
+static int check_worker(size_t number, int status)
 {
     char text[PROC_STATUS_TEXT_SIZE];
 
     if (status == 0)
         return 0;
-    if (work->reports[number].error[0] != '\0')
-        return err_set(E_STORE, "%s", work->reports[number].error);
     proc_status_text(status, text);
     return err_set(E_STORE, "worker %zu ended: %s", number, text);
+}
+
+static int tell_stopped(const struct work *work)
+{
+    if (work->job->out == NULL)
+        return err_set(E_TIMEOUT, "stopped before the end; nothing was written");
+    return err_set(E_TIMEOUT, "stopped; %zu of %zu origins are kept in %s: the same command goes on from there",
+                   origins_done(work), work->records.count, work->records.path);
 }
 
 /* Until all have ended well. -1 when one has not, or we are told to stop. */
@@ -240,7 +186,7 @@ static int await_workers(struct work *work)
         if (is_terminal)
             show_progress(work, begun_ms);
         if (proc_should_stop())
-            rc = err_set(E_TIMEOUT, "stopped before the end; nothing was written");
+            rc = tell_stopped(work);
         for (size_t i = 0; i < work->job->worker_count && rc == 0; i++) {
             int status, ended = work->pids[i] > 0 ? proc_wait(work->pids[i], 0, &status) : 0;
 
@@ -248,7 +194,7 @@ static int await_workers(struct work *work)
                 continue;
             work->pids[i] = 0;
             work->running--;
-            rc = ended < 0 ? -1 : check_worker(work, i, status);
+            rc = ended < 0 ? -1 : check_worker(i, status);
         }
     }
     if (is_terminal) {
@@ -267,82 +213,87 @@ static void stop_workers(struct work *work)
         }
 }
 
-static void remove_parts(const struct backtest_job *job)
-{
-    char path[PATH_SIZE];
+/* ---- in the parent: the second phase ----------------------------------------------------------------------------- */
 
-    for (size_t i = 0; job->out != NULL && i < job->worker_count; i++)
-        if (part_path(job, i, getpid(), path) == 0)
-            unlink(path);
+static void results_init(struct arena *arena, struct results *results, const struct backtest_job *job)
+{
+    size_t series_count = job->plan.horizon_count * job->plan.model_count;
+
+    *results = (struct results){.job = job, .origin_count = backtest_origin_count(&job->plan)};
+    results->rows = arena_array(arena, series_count * results->origin_count, sizeof *results->rows);
+    results->counts = arena_array(arena, series_count, sizeof *results->counts);
+    strbuf_init(&results->line, LINE_BYTES_MAX);
 }
 
-static int append_file(FILE *to, const char *path)
+static int write_line(struct results *results)
 {
-    static char buf[COPY_BYTES];
-    FILE *from = fopen(path, "re");
-    size_t got;
+    const struct strbuf *line = &results->line;
 
-    if (from == NULL)
-        return err_set(E_STORE, "cannot open %s: %s", path, strerror(errno));
-    while ((got = fread(buf, 1, sizeof buf, from)) > 0)
-        if (fwrite(buf, 1, got, to) != got)
-            break;
-    int failed = ferror(from) || ferror(to);
-    fclose(from);
-    return failed ? err_set(E_STORE, "cannot copy %s: %s", path, strerror(errno)) : 0;
+    if (strbuf_failed(line) || fwrite(line->ptr, 1, line->len, results->file) != line->len)
+        return err_set(E_STORE, "--out: cannot write forecasts: %s", strerror(errno));
+    return 0;
 }
 
-/* Appends the other parts to the first and gives that its name. */
-static int join_parts(const struct backtest_job *job)
+static int keep_row(void *arg, const struct backtest_row *row)
 {
-    char first[PATH_SIZE], path[PATH_SIZE];
-    int rc = part_path(job, 0, getpid(), first);
-    FILE *whole = rc == 0 ? fopen(first, "ae") : NULL;
+    struct results *results = arg;
+    size_t place = row->horizon * results->job->plan.model_count + row->model;
 
-    if (whole == NULL)
-        return rc < 0 ? -1 : err_set(E_STORE, "cannot open %s: %s", first, strerror(errno));
-    for (size_t i = 1; i < job->worker_count && rc == 0; i++) {
-        rc = part_path(job, i, getpid(), path);
-        if (rc == 0)
-            rc = append_file(whole, path);
+    results->rows[place * results->origin_count + results->counts[place]++] = row->score;
+    if (results->file == NULL)
+        return 0;
+    strbuf_reset(&results->line);
+    backtest_csv_row(&results->line, row);
+    return write_line(results);
+}
+
+/* Goes through the records; the file grows under another name and gets its own when it is whole. */
+static int judge(const struct work *work, struct results *results, size_t *refused)
+{
+    const struct backtest_records records = {.base = records_curves(&work->records, 0),
+                                             .stride = work->records.stride};
+    char path[PATH_SIZE + 8];
+    int rc = 0;
+
+    if (work->job->out != NULL) {
+        snprintf(path, sizeof path, "%s.new", work->job->out); /* shorter than .partial, which fitted */
+        results->file = fopen(path, "we");
+        if (results->file == NULL)
+            return err_set(E_STORE, "--out: cannot make %s: %s", path, strerror(errno));
+        backtest_csv_header(&results->line);
+        rc = write_line(results);
     }
-    if (rc == 0 && (fflush(whole) != 0 || fsync(fileno(whole)) != 0))
-        rc = err_set(E_STORE, "cannot write %s: %s", first, strerror(errno));
-    fclose(whole);
-    if (rc == 0 && rename(first, job->out) != 0)
-        rc = err_set(E_STORE, "--out: cannot rename to %s: %s", job->out, strerror(errno));
+    if (rc == 0)
+        rc = backtest_judge(&work->job->plan, &records, refused, keep_row, results);
+    if (results->file == NULL)
+        return rc;
+    if (rc == 0 && (fflush(results->file) != 0 || fsync(fileno(results->file)) != 0))
+        rc = err_set(E_STORE, "--out: cannot write %s: %s", path, strerror(errno));
+    fclose(results->file);
+    if (rc == 0 && rename(path, work->job->out) != 0)
+        rc = err_set(E_STORE, "--out: cannot rename to %s: %s", work->job->out, strerror(errno));
+    if (rc < 0)
+        unlink(path);
     return rc;
 }
 
-/* The scores of one model at one horizon, in order of origin. */
-static size_t collect(const struct work *work, size_t horizon, size_t model, struct summary_row *rows)
+static int print_scores(struct arena *arena, const struct results *results)
 {
-    const struct slot *slots = work->slots + (horizon * work->job->plan.model_count + model) * work->origin_count;
-    size_t count = 0;
-
-    for (size_t i = 0; i < work->origin_count; i++)
-        if (slots[i].is_set)
-            rows[count++] = slots[i].score;
-    return count;
-}
-
-static int print_scores(struct arena *arena, const struct work *work)
-{
-    const struct backtest_plan *plan = &work->job->plan;
-    struct summary_row *rows = arena_array(arena, work->origin_count, sizeof *rows);
+    const struct backtest_plan *plan = &results->job->plan;
     struct score_table_row *table = arena_array(arena, plan->horizon_count * plan->model_count, sizeof *table);
     struct strbuf text;
     size_t table_count = 0;
 
     for (size_t h = 0; h < plan->horizon_count; h++)
         for (size_t m = 0; m < plan->model_count; m++) {
-            struct score_table_row *row = &table[table_count];
-            size_t count = collect(work, h, m, rows);
+            size_t place = h * plan->model_count + m;
             double overlap = (double)(plan->horizons_s[h] * MS_PER_S) / (double)plan->step_ms;
+            struct score_table_row *row = &table[table_count];
 
-            if (count == 0)
+            if (results->counts[place] == 0)
                 continue;
-            if (summary_make(arena, rows, count, overlap, &row->summary) < 0)
+            if (summary_make(arena, results->rows + place * results->origin_count, results->counts[place], overlap,
+                             &row->summary) < 0)
                 return -1;
             row->model = plan->models[m];
             row->horizon_s = plan->horizons_s[h];
@@ -355,18 +306,31 @@ static int print_scores(struct arena *arena, const struct work *work)
     return 0;
 }
 
-static void print_refusals(const struct work *work)
+static void print_refusals(const struct work *work, size_t refused)
 {
-    size_t count = 0;
-    const char *first = NULL;
+    const char *first = "";
 
-    for (size_t i = 0; i < work->job->worker_count; i++) {
-        if (first == NULL && work->reports[i].refusal_count > 0)
+    for (size_t i = work->job->worker_count; i-- > 0;)
+        if (work->reports[i].first_refusal[0] != '\0')
             first = work->reports[i].first_refusal;
-        count += work->reports[i].refusal_count;
+    if (refused > 0)
+        fprintf(stderr, "%zu forecasts could not be made%s%s\n", refused, first[0] != '\0' ? "; the first: " : "",
+                first);
+}
+
+static int finish(struct arena *arena, const struct work *work)
+{
+    struct results results;
+    size_t refused = 0;
+
+    results_init(arena, &results, work->job);
+    int rc = judge(work, &results, &refused);
+    if (rc == 0) {
+        print_refusals(work, refused);
+        rc = print_scores(arena, &results);
     }
-    if (count > 0)
-        fprintf(stderr, "%zu forecasts could not be made; the first: %s\n", count, first);
+    strbuf_release(&results.line);
+    return rc;
 }
 
 int backtest_job_run(struct arena *arena, const struct backtest_job *job)
@@ -375,18 +339,16 @@ int backtest_job_run(struct arena *arena, const struct backtest_job *job)
 
     proc_signals_init();
     int rc = work_init(&work, job);
+    if (rc == 0 && work.kept > 0)
+        fprintf(stderr, "going on with %s: %zu of %zu origins are there\n", work.records.path, work.kept,
+                work.records.count);
     if (rc == 0)
         rc = start_workers(&work);
     if (rc == 0)
         rc = await_workers(&work);
-    if (rc == 0) {
-        print_refusals(&work);
-        rc = print_scores(arena, &work);
-    }
-    if (rc == 0 && job->out != NULL)
-        rc = join_parts(job);
     stop_workers(&work);
-    remove_parts(job);
-    work_release(&work);
+    if (rc == 0)
+        rc = finish(arena, &work);
+    work_release(&work, rc < 0);
     return rc;
 }

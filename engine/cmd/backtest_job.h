@@ -1,4 +1,4 @@
-/* A walk-forward over several processes, with progress, a CSV file and a score table. */
+/* A walk-forward over several processes, with progress, a CSV file, a score table and a report. */
 #ifndef CMD_BACKTEST_JOB_H
 #define CMD_BACKTEST_JOB_H
 
@@ -16,7 +16,8 @@ struct backtest_job {
 };
 
 /* Walks, writes the file, prints the table on standard output and progress on standard error when that is a terminal.
- * On error, or when stopped by a signal, no file is left behind and an older one stays as it was. */
+ * Whatever ends it on the way leaves OUT.partial, from which the same command goes on; an older result stays as it was
+ * until the new one is whole. */
 int backtest_job_run(struct arena *arena, const struct backtest_job *job) BTCF_MUST_CHECK;
 
 #endif

@@ -40,7 +40,7 @@ struct issue_options {
     size_t horizon_count; /* 1..ISSUE_HORIZONS_MAX */
     const char *const
         *models;    /* names wanted, ISSUE_ENSEMBLE among them, ends with NULL; NULL: all and the ensemble */
-    bool own_steps; /* no 24-hour bars: the series' own points at all horizons (reference forecasts) */
+    bool own_steps; /* single models on the series' own points at all horizons; the ensemble as it is served */
     uint64_t seed; /* for models that draw; recorded by the caller. Unused with fits: theirs is the refit instant's */
     struct fits *fits;       /* states at refit instants; NULL: every model is fitted at the origin itself */
     enum fits_policy policy; /* for fits */
@@ -63,6 +63,15 @@ struct issue_forecast {
     struct combine_weight weights[COMBINE_MEMBERS_MAX];
 };
 
+/* What the ensemble at one horizon was made of, and the baseline: what is to be learned from when its outcome is known
+ * (eval/calibrate.h). */
+struct issue_members {
+    int64_t horizon_s;
+    size_t count;
+    const char **models;
+    struct quantile_curve *curves; /* as the models made them */
+};
+
 /* A model that could not answer, and why. */
 struct issue_refusal {
     const char *model;
@@ -77,6 +86,8 @@ struct issue {
     struct issue_forecast *forecasts; /* by horizon as passed, then models in registry order, then the ensemble */
     size_t refusal_count;
     struct issue_refusal *refusals;
+    size_t members_count;
+    struct issue_members *members; /* by horizon; none when the ensemble is not wanted */
 };
 
 /* Results live in the arena, scratch too (about 2 MB for all models at eight horizons). A model that refuses is recorded
@@ -84,6 +95,10 @@ struct issue {
  * one forecast could be made: then the text gives the first refusal. */
 int issue_make(struct arena *arena, const struct series *hourly, const struct issue_options *options,
                struct issue *issue) BTCF_MUST_CHECK;
+
+/* Fills in everything that follows from a forecast's model, horizon and curve. E_INPUT when the curve is too wide for
+ * prices. */
+int issue_complete(struct issue_forecast *forecast, double origin_price) BTCF_MUST_CHECK;
 
 /* NULL when there is none. */
 const struct issue_forecast *issue_find(const struct issue *issue, const char *model, int64_t horizon_s);

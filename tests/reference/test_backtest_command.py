@@ -234,19 +234,80 @@ def test_an_older_result_survives_a_failure_and_is_replaced_by_a_success(candles
     assert out.read_text().startswith('model,origin,horizon_s,')
 
 
-@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_it_and_leaves_neither_files_nor_processes(tmp_path, sent):
-    path = write(tmp_path / 'candles.csv', candle_lines(60000))
+def start_long(tmp_path, path):
+    """A walk of some minutes, at work when this returns."""
     process = subprocess.Popen([BTCF, 'backtest', '--candles', path, '--interval', '1h', '--from', '2022-01-01', '--to',
-                                '2030-01-01', '--horizons', '1h,4h,12h,1d', '--out', tmp_path / 'out.csv'],
+                                '2022-02-01', '--horizons', '1h,4h,12h,1d', '--out', tmp_path / 'out.csv'],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + DEADLINE_S
-    while len(os.listdir(tmp_path)) < 2:  # a part file: the workers are at work
+    partial = tmp_path / 'out.csv.partial'
+    while not (partial.exists() and has_record(partial)):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
+    return process
+
+
+def has_record(partial):
+    """The first record's mark is the word behind the header's page."""
+    with open(partial, 'rb') as file:
+        file.seek(4096)
+        return file.read(8).strip(b'\0') != b''
+
+
+@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whatever_ends_it_the_same_command_goes_on_from_there(tmp_path, sent):
+    path = write(tmp_path / 'candles.csv', candle_lines(15000))
+    process = start_long(tmp_path, path)
     children = open(f'/proc/{process.pid}/task/{process.pid}/children').read().split()
     process.send_signal(sent)
     _, stderr = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 1 and b'stopped' in stderr
-    assert os.listdir(tmp_path) == ['candles.csv']
-    assert children and not any(os.path.exists(f'/proc/{child}') for child in children)
+    if sent != signal.SIGKILL:
+        assert process.returncode == 1 and b'stopped' in stderr and b'goes on' in stderr
+    assert sorted(os.listdir(tmp_path)) == ['candles.csv', 'out.csv.partial']
+    deadline = time.monotonic() + DEADLINE_S
+    while children and any(os.path.exists(f'/proc/{child}') for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    again = run(path, '--out', tmp_path / 'out.csv', begin='2022-01-01', end='2022-02-01', horizons='1h,4h,12h,1d')
+    assert again.returncode == 0 and 'going on with' in again.stderr
+    fresh = run(path, '--out', tmp_path / 'fresh.csv', begin='2022-01-01', end='2022-02-01', horizons='1h,4h,12h,1d')
+    assert fresh.returncode == 0 and 'going on with' not in fresh.stderr
+    assert (tmp_path / 'out.csv').read_bytes() == (tmp_path / 'fresh.csv').read_bytes()
+    assert again.stdout == fresh.stdout
+    assert sorted(os.listdir(tmp_path)) == ['candles.csv', 'fresh.csv', 'out.csv']
+
+
+def test_records_of_another_question_or_torn_ones_are_not_believed(candles, tmp_path):
+    partial = tmp_path / 'out.csv.partial'
+    process = start_long(tmp_path, write(tmp_path / 'long.csv', candle_lines(15000)))
+    process.kill()
+    process.communicate(timeout=DEADLINE_S)
+    kept = partial.read_bytes()
+    done = run(candles, '--out', tmp_path / 'out.csv')  # other candles
+    assert done.returncode == 0 and 'going on with' not in done.stderr and not partial.exists()
+    whole = (tmp_path / 'out.csv').read_bytes()
+    assert run(candles, '--out', tmp_path / 'again.csv').returncode == 0
+    assert (tmp_path / 'again.csv').read_bytes() == whole
+    torn = bytearray(kept)
+    torn[4096 + 8 + 3] ^= 1  # a bit of the first record's curves
+    partial.write_bytes(torn)
+    again = run(tmp_path / 'long.csv', '--out', tmp_path / 'out.csv', begin='2022-01-01', end='2022-02-01',
+                horizons='1h,4h,12h,1d')
+    fresh = run(tmp_path / 'long.csv', '--out', tmp_path / 'fresh.csv', begin='2022-01-01', end='2022-02-01',
+                horizons='1h,4h,12h,1d')
+    assert again.returncode == fresh.returncode == 0
+    assert (tmp_path / 'out.csv').read_bytes() == (tmp_path / 'fresh.csv').read_bytes()
+
+
+def test_two_runs_do_not_write_one_file(tmp_path):
+    path = write(tmp_path / 'candles.csv', candle_lines(15000))
+    process = start_long(tmp_path, path)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        done = run(path, '--out', tmp_path / 'out.csv', begin='2022-01-01', end='2022-02-01')
+        assert done.returncode != 0 and 'another backtest' in done.stderr
+        assert (tmp_path / 'out.csv.partial').exists()
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.communicate(timeout=DEADLINE_S)

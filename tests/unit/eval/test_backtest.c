@@ -14,6 +14,8 @@
 #include "core/err.h"
 #include "core/str.h"
 #include "eval/backtest.h"
+#include "eval/fits.h"
+#include "eval/lessons.h"
 #include "models/series.h"
 #include "near.h"
 #include "walk.h"
@@ -30,7 +32,7 @@ static struct arena *arena;
 
 /* Everything that a walk emitted. */
 struct seen {
-    size_t row_count, refusal_count, origin_count;
+    size_t row_count, refusal_count, told_count;
     struct backtest_row rows[ROWS_MAX];
     double prices[ROWS_MAX][QUANTILE_COUNT];
     struct strbuf csv;
@@ -67,14 +69,7 @@ static void take_refusal(void *arg, const struct issue_refusal *refusal)
     struct seen *seen = arg;
 
     assert_non_null(refusal->reason);
-    seen->refusal_count++;
-}
-
-static void take_origin(void *arg)
-{
-    struct seen *seen = arg;
-
-    seen->origin_count++;
+    seen->told_count++;
 }
 
 static struct backtest_plan plan_of(const struct series *series)
@@ -89,14 +84,31 @@ static struct backtest_plan plan_of(const struct series *series)
                                   .model_count = 4};
 }
 
-static struct seen *walk(const struct backtest_plan *plan, size_t first, size_t last)
+/* All records of a plan, as two processes make them that begin at either end. */
+static struct quantile_curve *make_records(const struct backtest_plan *plan, struct seen *seen)
+{
+    size_t count = backtest_warmup_count(plan) + backtest_origin_count(plan), curves = backtest_curve_count(plan);
+    struct quantile_curve *records = arena_array(arena, count * curves, sizeof *records);
+    struct backtest_walk *first = backtest_walk_create(plan), *second = backtest_walk_create(plan);
+
+    for (size_t i = count; i-- > count / 2;)
+        backtest_raw(second, i, records + i * curves, take_refusal, seen);
+    for (size_t i = 0; i < count / 2; i++)
+        backtest_raw(first, i, records + i * curves, take_refusal, seen);
+    backtest_walk_free(&first);
+    backtest_walk_free(&second);
+    return records;
+}
+
+static struct seen *walk(const struct backtest_plan *plan)
 {
     struct seen *seen = arena_alloc(arena, sizeof *seen);
-    const struct backtest_sink sink = {take_row, take_refusal, take_origin, seen};
 
     assert_int_equal(backtest_check(plan), 0);
     strbuf_init(&seen->csv, CSV_MAX);
-    assert_int_equal(backtest_run(plan, first, last, &sink), 0);
+    const struct backtest_records records = {make_records(plan, seen),
+                                             backtest_curve_count(plan) * sizeof(struct quantile_curve)};
+    assert_int_equal(backtest_judge(plan, &records, &seen->refusal_count, take_row, seen), 0);
     assert_false(strbuf_failed(&seen->csv));
     return seen;
 }
@@ -114,8 +126,7 @@ static void origins_are_half_open_and_every_model_answers(void **state)
 
     (void)state;
     assert_int_equal(backtest_origin_count(&plan), 10);
-    seen = walk(&plan, 0, 10);
-    assert_int_equal(seen->origin_count, 10);
+    seen = walk(&plan);
     assert_int_equal(seen->rows[0].origin_ms, plan.from_ms);
     assert_int_equal(seen->rows[seen->row_count - 1].origin_ms, plan.to_ms - HOURS(10));
     /* 3000 h hold 125 days: 3 d has rw-emp, rw-gauss and the ensemble on bars; ewma-emp on hours. */
@@ -130,7 +141,7 @@ static void a_from_between_two_candles_begins_at_the_next_close(void **state)
 
     (void)state;
     plan.from_ms += 1;
-    struct seen *seen = walk(&plan, 0, 1);
+    struct seen *seen = walk(&plan);
     assert_int_equal(seen->rows[0].origin_ms, CLOSE_AT(2501));
     strbuf_release(&seen->csv);
 }
@@ -139,7 +150,7 @@ static void actuals_are_the_closes_at_the_targets(void **state)
 {
     struct series series = market(POINTS);
     struct backtest_plan plan = plan_of(&series);
-    struct seen *seen = walk(&plan, 0, 10);
+    struct seen *seen = walk(&plan);
 
     (void)state;
     for (size_t i = 0; i < seen->row_count; i++) {
@@ -166,25 +177,69 @@ static void no_row_is_made_without_an_actual(void **state)
     plan.step_ms = HOURS(1);
     /* Points 2970 .. 2998 have a close one hour later, 2970 .. 2975 one a day later, none one three days later. */
     assert_int_equal(backtest_origin_count(&plan), 29);
-    struct seen *seen = walk(&plan, 0, 29);
+    struct seen *seen = walk(&plan);
     assert_int_equal(seen->row_count, 4 * (29 + 6));
     for (size_t i = 0; i < seen->row_count; i++)
         assert_true(seen->rows[i].target_ms <= series.end_ms);
     strbuf_release(&seen->csv);
 }
 
-static void parts_put_together_are_the_whole(void **state)
+static void the_order_in_which_records_are_made_changes_no_byte(void **state)
 {
     struct series series = market(POINTS);
     struct backtest_plan plan = plan_of(&series);
-    struct seen *whole = walk(&plan, 0, 10), *first = walk(&plan, 0, 3), *second = walk(&plan, 3, 10);
+    size_t count = backtest_warmup_count(&plan) + backtest_origin_count(&plan), curves = backtest_curve_count(&plan);
+    struct quantile_curve *mixed = make_records(&plan, arena_alloc(arena, sizeof(struct seen)));
+    struct quantile_curve *record = arena_array(arena, curves, sizeof *record);
+    struct backtest_walk *straight = backtest_walk_create(&plan);
 
     (void)state;
-    strbuf_add(&first->csv, second->csv.ptr, second->csv.len);
-    assert_string_equal(first->csv.ptr, whole->csv.ptr);
-    strbuf_release(&whole->csv);
-    strbuf_release(&first->csv);
-    strbuf_release(&second->csv);
+    for (size_t i = 0; i < count; i++) {
+        backtest_raw(straight, i, record, NULL, NULL);
+        assert_memory_equal(record, mixed + i * curves, curves * sizeof *record);
+    }
+    backtest_walk_free(&straight);
+}
+
+static void the_ensemble_is_what_an_issue_with_the_same_lessons_makes(void **state)
+{
+    struct series series = market(POINTS);
+    struct backtest_plan plan = plan_of(&series);
+    struct seen *seen = walk(&plan);
+    struct lessons *lessons = lessons_create(horizons_s, 3);
+    struct fits *fits = fits_create(FITS_BYTES_MAX);
+    size_t warmup = backtest_warmup_count(&plan), compared = 0;
+    struct issue issue;
+
+    (void)state;
+    assert_int_equal(warmup, 2500 / 24);
+    for (size_t at = 0; at < warmup + 10; at++) {
+        int64_t origin_ms = backtest_record_ms(&plan, at);
+        struct series known = series_head(&series, series_count_at(&series, origin_ms));
+        struct issue_options options = {.horizons_s = horizons_s, .horizon_count = 3, .fits = fits};
+
+        assert_int_equal(lessons_learn(lessons, &known), 0);
+        options.calibrations = lessons_calibrations(lessons);
+        options.calibration_count = 3;
+        if (issue_make(arena, &known, &options, &issue) < 0)
+            continue; /* the first points of history */
+        for (size_t i = 0; i < issue.members_count; i++)
+            assert_int_equal(lessons_note(lessons, origin_ms, &issue.members[i]), 0);
+        for (size_t i = 0; i < seen->row_count; i++) {
+            const struct backtest_row *row = &seen->rows[i];
+
+            if (row->origin_ms != origin_ms || row->model != 3)
+                continue;
+            const struct issue_forecast *forecast = issue_find(&issue, ISSUE_ENSEMBLE, horizons_s[row->horizon]);
+            assert_memory_equal(forecast->price, seen->prices[i], sizeof seen->prices[i]);
+            compared++;
+        }
+    }
+    assert_int_equal(compared, 30);
+    assert_true(fabs(lessons_calibrations(lessons)[0].log_width) > 0.0);
+    lessons_free(&lessons);
+    fits_free(&fits);
+    strbuf_release(&seen->csv);
 }
 
 static void garbage_after_an_origin_leaves_its_forecasts_bit_identical(void **state)
@@ -192,16 +247,17 @@ static void garbage_after_an_origin_leaves_its_forecasts_bit_identical(void **st
     double *closes = walk_closes(arena, POINTS, 1);
     struct series clean = walk_series(arena, closes, POINTS, WALK_HOUR_MS);
     struct backtest_plan plan = plan_of(&clean);
-    struct seen *before = walk(&plan, 0, 5), *after;
     struct rng rng;
 
     (void)state;
     rng_init(&rng, 5);
+    plan.to_ms = CLOSE_AT(2541); /* five origins */
+    struct seen *before = walk(&plan), *after;
     for (size_t i = 2541; i < POINTS; i++) /* the fifth origin is the close of point 2540 */
         closes[i] = exp(5.0 + rng_normal(&rng));
     struct series garbled = walk_series(arena, closes, POINTS, WALK_HOUR_MS);
     plan.series = &garbled;
-    after = walk(&plan, 0, 5);
+    after = walk(&plan);
     assert_int_equal(before->row_count, after->row_count);
     assert_memory_equal(before->prices, after->prices, before->row_count * sizeof before->prices[0]);
     assert_true(fabs(before->rows[before->row_count - 1].actual - after->rows[after->row_count - 1].actual) > 0.0);
@@ -217,9 +273,10 @@ static void origins_without_history_are_told_as_refusals(void **state)
     (void)state;
     plan.from_ms = CLOSE_AT(0);
     plan.to_ms = CLOSE_AT(20);
-    struct seen *seen = walk(&plan, 0, 2);
+    struct seen *seen = walk(&plan);
     assert_int_equal(seen->row_count, 0);
     assert_int_equal(seen->refusal_count, 2 * 3 * 4);
+    assert_int_equal(seen->told_count, 2 * 3 * 4);
     strbuf_release(&seen->csv);
 }
 
@@ -227,7 +284,7 @@ static void csv_names_the_columns_and_keeps_the_digits(void **state)
 {
     struct series series = market(POINTS);
     struct backtest_plan plan = plan_of(&series);
-    struct seen *seen = walk(&plan, 0, 1);
+    struct seen *seen = walk(&plan);
     struct strbuf header;
 
     (void)state;
@@ -296,7 +353,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_from_between_two_candles_begins_at_the_next_close, begin, end),
         cmocka_unit_test_setup_teardown(actuals_are_the_closes_at_the_targets, begin, end),
         cmocka_unit_test_setup_teardown(no_row_is_made_without_an_actual, begin, end),
-        cmocka_unit_test_setup_teardown(parts_put_together_are_the_whole, begin, end),
+        cmocka_unit_test_setup_teardown(the_order_in_which_records_are_made_changes_no_byte, begin, end),
+        cmocka_unit_test_setup_teardown(the_ensemble_is_what_an_issue_with_the_same_lessons_makes, begin, end),
         cmocka_unit_test_setup_teardown(garbage_after_an_origin_leaves_its_forecasts_bit_identical, begin, end),
         cmocka_unit_test_setup_teardown(origins_without_history_are_told_as_refusals, begin, end),
         cmocka_unit_test_setup_teardown(csv_names_the_columns_and_keeps_the_digits, begin, end),

@@ -18,8 +18,8 @@
 #include "walk.h"
 
 #define ARENA_MAX ((size_t)512 << 20)
-#define POINTS 42000
-#define ORIGIN 41000
+#define POINTS 56000
+#define ORIGIN 55000
 
 static const int64_t all_horizons_s[] = {3600, 14400, 43200, 86400, 259200, 604800, 1209600, 2592000};
 static const struct issue_options all = {.horizons_s = all_horizons_s, .horizon_count = BTCF_LENGTH(all_horizons_s)};
