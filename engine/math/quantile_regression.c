@@ -27,6 +27,7 @@
 #define GAP 1e-10          /* duality gap, relative to sum |y|, at which the interior point stops */
 #define STEP_SHARE 0.99995 /* of the way to the nearest bound */
 #define WHOLE_ROWS 1500    /* problems up to this size are solved without preprocessing */
+#define BAND_SHARE 0.5     /* of (rows width)^(2/3): rows kept on each side of the quantile; half of the sample */
 #define REPAIRS_MAX 8
 
 /* The working arrays of one interior point, each of `rows`. */
@@ -180,7 +181,7 @@ static int begin(const struct quantile_problem *problem, double level, struct po
         floor += fabs(p->r[i]);
     }
     /* Multipliers must be positive: how far from zero is a matter of the problem's scale. */
-    floor = 1e-3 * floor / (double)rows + 1e-300;
+    floor = 0.1 * floor / (double)rows + 1e-300;
     for (size_t i = 0; i < rows; i++) {
         p->x[i] = 1.0 - level;
         p->s[i] = level;
@@ -233,9 +234,139 @@ static int interior_point(struct arena *arena, const struct quantile_problem *pr
     return 0;
 }
 
+/* The problem that is solved in place of the whole one: rows near the quantile, and the sums of those far below and far
+ * above. `side` says of each row where it went. */
+struct reduced {
+    signed char *side; /* -1: glued below, 0: kept, 1: glued above */
+    double *columns[WIDTH_MAX], *y;
+};
+
+static struct reduced reduced_make(struct arena *arena, const struct quantile_problem *problem)
+{
+    struct reduced reduced = {.side = arena_array(arena, problem->rows, 1),
+                              .y = arena_array(arena, problem->rows + 2, sizeof *reduced.y)};
+
+    for (size_t k = 0; k < problem->width; k++)
+        reduced.columns[k] = arena_array(arena, problem->rows + 2, sizeof *reduced.columns[k]);
+    return reduced;
+}
+
+/* Puts the kept rows together, the glued ones behind them. */
+static struct quantile_problem reduce(const struct quantile_problem *problem, struct reduced *reduced)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < problem->rows; i++)
+        if (reduced->side[i] == 0) {
+            reduced->y[kept] = problem->y[i];
+            for (size_t k = 0; k < problem->width; k++)
+                reduced->columns[k][kept] = problem->columns[k][i];
+            kept++;
+        }
+    for (int side = -1; side <= 1; side += 2) {
+        reduced->y[kept] = 0.0;
+        for (size_t k = 0; k < problem->width; k++)
+            reduced->columns[k][kept] = 0.0;
+        for (size_t i = 0; i < problem->rows; i++)
+            if (reduced->side[i] == side) {
+                reduced->y[kept] += problem->y[i];
+                for (size_t k = 0; k < problem->width; k++)
+                    reduced->columns[k][kept] += problem->columns[k][i];
+            }
+        kept++;
+    }
+    return (struct quantile_problem){
+        .rows = kept, .width = problem->width, .columns = (const double *const *)reduced->columns, .y = reduced->y};
+}
+
+/* Fits every rows/sample-th row. */
+static int fit_sample(struct arena *arena, const struct quantile_problem *problem, double level, size_t sample,
+                      double *beta)
+{
+    struct reduced reduced = reduced_make(arena, problem);
+
+    for (size_t j = 0; j < sample; j++) {
+        size_t i = j * problem->rows / sample;
+
+        reduced.y[j] = problem->y[i];
+        for (size_t k = 0; k < problem->width; k++)
+            reduced.columns[k][j] = problem->columns[k][i];
+    }
+    const struct quantile_problem part = {
+        .rows = sample, .width = problem->width, .columns = (const double *const *)reduced.columns, .y = reduced.y};
+    return interior_point(arena, &part, level, beta);
+}
+
+/* Residuals in units of how much a wrong beta would move them: the sum of the row's |x|. */
+static void scaled_residuals(const struct quantile_problem *problem, const double *beta, double *out)
+{
+    for (size_t i = 0; i < problem->rows; i++) {
+        double size = 0.0, u = problem->y[i];
+
+        for (size_t k = 0; k < problem->width; k++) {
+            size += fabs(problem->columns[k][i]);
+            u -= beta[k] * problem->columns[k][i];
+        }
+        out[i] = size > 0.0 ? u / size : u;
+    }
+}
+
+/* Keeps the rows whose residual has a rank within `band` of the level's. */
+static void take_sides(const struct quantile_problem *problem, double level, size_t band, const double *residuals,
+                       double *scratch, signed char *side)
+{
+    double share = (double)band / (double)problem->rows, bounds[2];
+    const double levels[2] = {fmax(level - share, 0.0), fmin(level + share, 1.0)};
+
+    memcpy(scratch, residuals, problem->rows * sizeof *scratch);
+    quantiles_select(scratch, problem->rows, levels, 2, bounds);
+    for (size_t i = 0; i < problem->rows; i++)
+        side[i] = (signed char)((residuals[i] > bounds[1]) - (residuals[i] < bounds[0]));
+}
+
+/* Lets the glued rows in whose residual has the wrong sign; returns how many. */
+static size_t repair(size_t rows, const double *residuals, signed char *side)
+{
+    size_t wrong = 0;
+
+    for (size_t i = 0; i < rows; i++)
+        if ((double)side[i] * residuals[i] < 0.0) {
+            side[i] = 0;
+            wrong++;
+        }
+    return wrong;
+}
+
+static int preprocessed(struct arena *arena, const struct quantile_problem *problem, double level, double *beta)
+{
+    size_t rows = problem->rows;
+    size_t band = (size_t)(BAND_SHARE * pow((double)(rows * problem->width), 2.0 / 3.0));
+    double *residuals = arena_array(arena, rows, sizeof *residuals),
+           *scratch = arena_array(arena, rows, sizeof *scratch);
+    struct reduced reduced = reduced_make(arena, problem);
+
+    if (fit_sample(arena, problem, level, 2 * band, beta) < 0)
+        return -1;
+    scaled_residuals(problem, beta, residuals);
+    take_sides(problem, level, band, residuals, scratch, reduced.side);
+    for (int i = 0; i < REPAIRS_MAX; i++) {
+        struct quantile_problem part = reduce(problem, &reduced);
+
+        if (interior_point(arena, &part, level, beta) < 0)
+            return -1;
+        scaled_residuals(problem, beta, residuals);
+        if (repair(rows, residuals, reduced.side) == 0)
+            return 0;
+    }
+    return interior_point(arena, problem, level, beta);
+}
+
 int quantile_regression(struct arena *arena, const struct quantile_problem *problem, double level, double *beta)
 {
-    return interior_point(arena, problem, level, beta);
+    assert(problem->width >= 1 && problem->width <= WIDTH_MAX && problem->rows > problem->width);
+    if (problem->rows <= WHOLE_ROWS)
+        return interior_point(arena, problem, level, beta);
+    return preprocessed(arena, problem, level, beta);
 }
 
 double quantile_loss(const struct quantile_problem *problem, double level, const double *beta)

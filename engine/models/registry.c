@@ -12,7 +12,8 @@
     MODEL(gjr_t)                                                                                                     \
     MODEL(garch_fhs)                                                                                                 \
     MODEL(qgb)                                                                                                       \
-    MODEL(har_log)
+    MODEL(har_log)                                                                                                   \
+    MODEL(qr_vol)
 
 #define DECLARE(name) extern const struct model model_##name;
 MODEL_LIST(DECLARE)
