@@ -6,7 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ESTIMATOR_LIST(ESTIMATOR)
+#define ESTIMATOR_LIST(ESTIMATOR)                                                                                    \
+    ESTIMATOR(garch)                                                                                                 \
+    ESTIMATOR(garch_t)                                                                                               \
+    ESTIMATOR(garch_skt)                                                                                             \
+    ESTIMATOR(gjr)                                                                                                   \
+    ESTIMATOR(gjr_t)                                                                                                 \
+    ESTIMATOR(gjr_skt)                                                                                               \
+    ESTIMATOR(egarch)                                                                                                \
+    ESTIMATOR(egarch_t)                                                                                              \
+    ESTIMATOR(egarch_skt)                                                                                            \
+    ESTIMATOR(aparch)                                                                                                \
+    ESTIMATOR(aparch_t)                                                                                              \
+    ESTIMATOR(aparch_skt)
 
 #define DECLARE(name) extern const struct estimator estimator_##name;
 ESTIMATOR_LIST(DECLARE)
