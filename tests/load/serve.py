@@ -100,7 +100,7 @@ def main():
         targets = [
             ('return 200', reference, Wrk(PATH)),
             ('forecast 200', ours, Wrk(PATH)),
-            ('forecast 304', ours, Wrk(PATH, [f'If-None-Match: {dict(headers)["ETag"]}'])),
+            ('forecast 304', ours, Wrk(PATH, [f'If-None-Match: {dict(headers)["ETag"]}'], expect=304)),
             ('return 200, own client', reference, Hammer(hammer, PATH, 'GET')),
             ('forecast 200, own client', ours, Hammer(hammer, PATH, 'GET')),
             ('forecast HEAD', ours, Hammer(hammer, PATH, 'HEAD')),

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 
-from servers import AWAKE
+from servers import AWAKE, BODY_BYTES
 
 CLIENT_CORE = 1
 CONNECTIONS = 64
@@ -32,10 +32,10 @@ class Wrk:
         environment = dict(os.environ, REQUESTS=self.requests or '', **({'LD_PRELOAD': AWAKE} if self.awake else {}))
         out = subprocess.run(command + [f'{self.scheme}://127.0.0.1:{server.port}{self.path}'], capture_output=True,
                              text=True, check=True, env=environment).stdout
-        found = re.search(r'RESULT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+)', out)
-        count, refused, broken = (int(found.group(i)) for i in (1, 2, 3))
-        if broken or (refused != 0) != (self.expect >= 400):
-            sys.exit(f'unexpected answers: {refused} of {count} refused, {broken} broken\n{out}')
+        found = re.search(r'RESULT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+) (\d+)', out)
+        count, refused, broken, size = (int(found.group(i)) for i in (1, 2, 3, 6))
+        if broken or (refused != 0) != (self.expect >= 400) or (size < BODY_BYTES) != (self.expect >= 300):
+            sys.exit(f'unexpected answers: {refused} of {count} refused, {broken} broken, {size} bytes each\n{out}')
         self.latencies.append((float(found.group(4)), float(found.group(5))))
         return count
 
