@@ -511,6 +511,8 @@ ngx_int_t ngx_http_btcf_apikey(ngx_http_request_t *r, const ngx_str_t *text,
     ngx_http_btcf_principal_t *principal);
 ngx_int_t ngx_http_btcf_token(ngx_http_request_t *r, const ngx_str_t *text,
     ngx_uint_t ticket, ngx_http_btcf_principal_t *principal);
+/* a header that most likely ends with a token: begins to fetch what is next */
+void ngx_http_btcf_token_expect(const ngx_str_t *value);
 /* whether the session, account and expiry still hold: for open streams */
 ngx_uint_t ngx_http_btcf_still_valid(ngx_http_request_t *r,
     const ngx_http_btcf_principal_t *principal);
@@ -663,6 +665,8 @@ ngx_http_btcf_ctx_t *ngx_http_btcf_get_ctx(ngx_http_request_t *r);
 void ngx_http_btcf_identify(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx);
 void ngx_http_btcf_trace(ngx_http_btcf_ctx_t *ctx);
 ngx_int_t ngx_http_btcf_id_init(ngx_cycle_t *cycle);
+/* writes the digits, NGX_INT64_LEN at most; ngx_sprintf() takes a while */
+u_char *ngx_http_btcf_number(u_char *p, uint64_t n);
 int64_t ngx_http_btcf_now_ms(void);
 uint64_t ngx_http_btcf_now_us(void);
 

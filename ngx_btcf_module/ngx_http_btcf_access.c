@@ -92,6 +92,14 @@ ngx_http_btcf_check(ngx_http_request_t *r, ngx_http_btcf_ctx_t *ctx)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_btcf_module);
 
+    if (lcf->policy.auth != NGX_HTTP_BTCF_AUTH_OFF) {
+        ngx_http_btcf_identify(r, ctx);
+
+        if (ctx->headers.authorization) {
+            ngx_http_btcf_token_expect(ctx->headers.authorization);
+        }
+    }
+
     if (ngx_http_btcf_limit_address(r, ctx) != NGX_OK) {
         /* nor is the credential looked at later, for a variable or a page */
         ngx_memzero(&ctx->principal, sizeof(ngx_http_btcf_principal_t));

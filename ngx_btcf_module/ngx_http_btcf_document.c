@@ -27,6 +27,9 @@ static ngx_str_t  ngx_http_btcf_etag = ngx_string("ETag");
 static ngx_str_t  ngx_http_btcf_last_modified = ngx_string("Last-Modified");
 static ngx_str_t  ngx_http_btcf_cache_control = ngx_string("Cache-Control");
 static ngx_str_t  ngx_http_btcf_no_store = ngx_string("no-store");
+static const ngx_str_t  ngx_http_btcf_private =
+    ngx_string("private, max-age=");
+static const ngx_str_t  ngx_http_btcf_public = ngx_string("public, max-age=");
 static ngx_str_t  ngx_http_btcf_vary = ngx_string("Vary");
 static ngx_str_t  ngx_http_btcf_vary_value =
     ngx_string("Authorization, X-API-Key, Accept-Encoding");
@@ -473,26 +476,29 @@ static ngx_int_t
 ngx_http_btcf_set_headers(ngx_http_request_t *r,
     const ngx_http_btcf_answer_t *answer)
 {
+    u_char                  *p;
     ngx_str_t                value;
+    const ngx_str_t         *whose;
     ngx_http_btcf_ctx_t     *ctx;
     ngx_http_headers_out_t  *out;
 
     out = &r->headers_out;
 
-    value.data = ngx_pnalloc(r->pool, sizeof("private, max-age=") - 1
-                                      + NGX_TIME_T_LEN);
-    if (value.data == NULL) {
-        return NGX_ERROR;
-    }
-
     /* what somebody was let in for is no business of a shared cache */
 
     ctx = ngx_http_btcf_find_ctx(r);
+    whose = ngx_http_btcf_is_known(&ctx->principal) ? &ngx_http_btcf_private
+                                                    : &ngx_http_btcf_public;
 
-    value.len = ngx_sprintf(value.data, "%s, max-age=%T",
-                            ngx_http_btcf_is_known(&ctx->principal)
-                            ? "private" : "public", answer->max_age)
-                - value.data;
+    p = ngx_pnalloc(r->pool, whose->len + NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    p = ngx_cpymem(p, whose->data, whose->len);
+    p = ngx_http_btcf_number(p, (uint64_t) answer->max_age);
+    value.len = p - value.data;
 
     out->etag = ngx_http_btcf_add_header(r, &ngx_http_btcf_etag,
                                          &answer->etag);

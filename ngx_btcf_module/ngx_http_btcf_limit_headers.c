@@ -52,7 +52,8 @@ static void ngx_http_btcf_window_quota(ngx_http_request_t *r,
 static ngx_int_t ngx_http_btcf_tell(ngx_http_request_t *r,
     const struct btcf_plan *plan, const ngx_http_btcf_window_t *window,
     ngx_http_btcf_told_t *told);
-static u_char *ngx_http_btcf_number(u_char *p, uint64_t n, ngx_str_t *digits);
+static u_char *ngx_http_btcf_told_number(u_char *p, uint64_t n,
+    ngx_str_t *digits);
 static uint64_t ngx_http_btcf_ceil_s(uint64_t ns);
 
 
@@ -242,7 +243,6 @@ ngx_http_btcf_tell(ngx_http_request_t *r, const struct btcf_plan *plan,
     const ngx_http_btcf_window_t *window, ngx_http_btcf_told_t *told)
 {
     u_char           *p;
-    const char       *name;
     const ngx_str_t  *policy;
 
     policy = ngx_http_btcf_plan_policy(plan);
@@ -256,19 +256,16 @@ ngx_http_btcf_tell(ngx_http_request_t *r, const struct btcf_plan *plan,
 
     *p++ = '"';
 
-    for (name = plan->name; *name; name++) {
-        *p++ = *name;
-    }
-
+    p = ngx_cpymem(p, plan->name, ngx_strlen(plan->name));
     p = ngx_cpymem(p, window->suffix, window->len);
     p = ngx_cpymem(p, "\";r=", sizeof("\";r=") - 1);
-    p = ngx_http_btcf_number(p, window->remaining, &told->remaining);
+    p = ngx_http_btcf_told_number(p, window->remaining, &told->remaining);
     p = ngx_cpymem(p, ";t=", sizeof(";t=") - 1);
-    p = ngx_http_btcf_number(p, window->seconds, &told->seconds);
+    p = ngx_http_btcf_told_number(p, window->seconds, &told->seconds);
 
     told->rate.len = p - told->rate.data;
 
-    p = ngx_http_btcf_number(p, window->limit, &told->limit);
+    p = ngx_http_btcf_told_number(p, window->limit, &told->limit);
 
     /* a copy: the text may be rendered anew while the answer is logged */
 
@@ -282,21 +279,13 @@ ngx_http_btcf_tell(ngx_http_request_t *r, const struct btcf_plan *plan,
 
 
 static u_char *
-ngx_http_btcf_number(u_char *p, uint64_t n, ngx_str_t *digits)
+ngx_http_btcf_told_number(u_char *p, uint64_t n, ngx_str_t *digits)
 {
-    u_char    text[NGX_INT64_LEN], *first;
-
-    first = text + sizeof(text);
-
-    do {
-        *--first = (u_char) ('0' + n % 10);
-        n /= 10;
-    } while (n);
-
     digits->data = p;
-    digits->len = text + sizeof(text) - first;
+    p = ngx_http_btcf_number(p, n);
+    digits->len = p - digits->data;
 
-    return ngx_cpymem(p, first, digits->len);
+    return p;
 }
 
 

@@ -22,9 +22,9 @@
 #define NGX_HTTP_BTCF_ID_PREFIX  16
 #define NGX_HTTP_BTCF_SPAN_LEN   16
 
-/* `name` is a literal of the length of the header's name */
+/* `name` is a literal in lower case, of the length of the header's name */
 #define ngx_http_btcf_is_named(h, name)                                       \
-    (ngx_strncasecmp((h)->key.data, (u_char *) name, sizeof(name) - 1) == 0)
+    (ngx_memcmp((h)->lowcase_key, name, sizeof(name) - 1) == 0)
 
 
 static void ngx_http_btcf_cleanup(void *data);
@@ -148,13 +148,13 @@ ngx_http_btcf_read_header(ngx_http_btcf_ctx_t *ctx, const ngx_table_elt_t *h)
     switch (h->key.len) {
 
     case sizeof("Origin") - 1:
-        if (ngx_http_btcf_is_named(h, "Origin")) {
+        if (ngx_http_btcf_is_named(h, "origin")) {
             headers->origin = &h->value;
         }
         break;
 
     case sizeof("X-API-Key") - 1:
-        if (ngx_http_btcf_is_named(h, "X-API-Key")) {
+        if (ngx_http_btcf_is_named(h, "x-api-key")) {
             headers->api_key = &h->value;
             headers->api_keys++;
         }
@@ -170,7 +170,7 @@ ngx_http_btcf_read_header(ngx_http_btcf_ctx_t *ctx, const ngx_table_elt_t *h)
         break;
 
     case sizeof("X-Request-Id") - 1:
-        if (ngx_http_btcf_is_named(h, "X-Request-Id")
+        if (ngx_http_btcf_is_named(h, "x-request-id")
             && ngx_http_btcf_id_is_valid(&h->value))
         {
             ctx->request_id = h->value;
@@ -178,17 +178,17 @@ ngx_http_btcf_read_header(ngx_http_btcf_ctx_t *ctx, const ngx_table_elt_t *h)
         break;
 
     case sizeof("Authorization") - 1: /* and of Btcf-Simulate */
-        if (ngx_http_btcf_is_named(h, "Authorization")) {
+        if (ngx_http_btcf_is_named(h, "authorization")) {
             headers->authorization = &h->value;
             headers->authorizations++;
 
-        } else if (ngx_http_btcf_is_named(h, "Btcf-Simulate")) {
+        } else if (ngx_http_btcf_is_named(h, "btcf-simulate")) {
             headers->simulate = &h->value;
         }
         break;
 
     case sizeof("Access-Control-Request-Method") - 1:
-        if (ngx_http_btcf_is_named(h, "Access-Control-Request-Method")) {
+        if (ngx_http_btcf_is_named(h, "access-control-request-method")) {
             headers->preflight = &h->value;
         }
         break;
@@ -249,6 +249,33 @@ ngx_http_btcf_id_init(ngx_cycle_t *cycle)
                NGX_HTTP_BTCF_ID_LEN - NGX_HTTP_BTCF_ID_PREFIX);
 
     return NGX_OK;
+}
+
+
+/* Two digits at a time, since a division takes as long as all the rest. */
+
+u_char *
+ngx_http_btcf_number(u_char *p, uint64_t n)
+{
+    u_char    text[NGX_INT64_LEN + 1], *first, *last;
+    unsigned  pair;
+
+    last = text + sizeof(text);
+    first = last;
+
+    while (n >= 10) {
+        pair = (unsigned) (n % 100);
+        n /= 100;
+
+        *--first = (u_char) ('0' + pair % 10);
+        *--first = (u_char) ('0' + pair / 10);
+    }
+
+    if (n || first == last) {
+        *--first = (u_char) ('0' + n);
+    }
+
+    return ngx_cpymem(p, first, last - first);
 }
 
 

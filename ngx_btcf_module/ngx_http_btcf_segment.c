@@ -23,6 +23,7 @@
 
 #define NGX_HTTP_BTCF_BUCKETS       256
 #define NGX_HTTP_BTCF_ENTRIES_MAX   4096
+#define NGX_HTTP_BTCF_GOLDEN        UINT64_C(0x9e3779b97f4a7c15)
 
 #define NGX_HTTP_BTCF_TICK          1000    /* ms between looks at the path */
 #define NGX_HTTP_BTCF_RETRY         50      /* ms, when found retired */
@@ -73,6 +74,7 @@ static int64_t ngx_http_btcf_segment_age(struct btcf_reader *reader);
 static void ngx_http_btcf_segment_refused(ngx_http_btcf_segment_t *seg,
     enum btcf_attach why);
 static void ngx_http_btcf_segment_forget(ngx_http_btcf_segment_t *seg);
+static ngx_uint_t ngx_http_btcf_segment_hash(const ngx_str_t *key);
 static ngx_http_btcf_entry_t *ngx_http_btcf_segment_entry(
     ngx_http_btcf_segment_t *seg, const ngx_str_t *key);
 static void ngx_http_btcf_segment_refresh(ngx_http_btcf_segment_t *seg,
@@ -437,6 +439,23 @@ ngx_http_btcf_segment_forget(ngx_http_btcf_segment_t *seg)
 }
 
 
+/* The last characters tell names apart; ngx_hash_key() waits for each. */
+
+static ngx_uint_t
+ngx_http_btcf_segment_hash(const ngx_str_t *key)
+{
+    size_t    len;
+    uint64_t  word;
+
+    word = 0;
+    len = ngx_min(key->len, sizeof(uint64_t));
+
+    ngx_memcpy(&word, key->data + key->len - len, len);
+
+    return (ngx_uint_t) ((word * NGX_HTTP_BTCF_GOLDEN) >> 32);
+}
+
+
 /* Only names that the segment knows get an entry: clients cannot add any. */
 
 static ngx_http_btcf_entry_t *
@@ -446,7 +465,7 @@ ngx_http_btcf_segment_entry(ngx_http_btcf_segment_t *seg, const ngx_str_t *key)
     ngx_uint_t               hash;
     ngx_http_btcf_entry_t   *entry, **bucket;
 
-    hash = ngx_hash_key(key->data, key->len);
+    hash = ngx_http_btcf_segment_hash(key);
     bucket = &seg->buckets[hash % NGX_HTTP_BTCF_BUCKETS];
 
     for (entry = *bucket; entry; entry = entry->next) {

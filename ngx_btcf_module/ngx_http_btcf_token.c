@@ -77,6 +77,17 @@ ngx_http_btcf_token_exit(void)
 }
 
 
+/* A token's place in the cache comes from its end, which is the header's. */
+
+void
+ngx_http_btcf_token_expect(const ngx_str_t *value)
+{
+    ngx_http_btcf_token_place_t  place;
+
+    ngx_http_btcf_token_cache_locate(value, &place);
+}
+
+
 ngx_int_t
 ngx_http_btcf_token(ngx_http_request_t *r, const ngx_str_t *text,
     ngx_uint_t ticket, ngx_http_btcf_principal_t *principal)

@@ -14,7 +14,8 @@
  * of the token, which are there before it is hashed, and the fetches run while
  * the hash is computed:
  *
- *     locate    tail -> set and tag     begins to fetch the set's tags
+ *     locate    tail -> set and tag     begins to fetch the set's tags,
+ *                                       while the address is judged
  *     fetch     tag -> entry, rows      begins to fetch those
  *     find      digest                  is it really this token?
  *

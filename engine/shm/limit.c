@@ -209,6 +209,15 @@ static _Atomic uint64_t *choose_cell(struct btcf_addr_set *set, uint64_t tag, ui
     return least;
 }
 
+static bool is_untouched(struct btcf_addr_set *set)
+{
+    uint64_t cells = 0;
+
+    for (unsigned i = 0; i < BTCF_ADDR_WAYS; i++)
+        cells |= atomic_load_explicit(&set->cell[i], memory_order_relaxed);
+    return cells == 0;
+}
+
 struct btcf_take btcf_address_take(const struct btcf_edge *edge, uint64_t hash, const struct btcf_rate *rate,
                                    uint64_t now_ns, uint64_t cost)
 {
@@ -217,6 +226,9 @@ struct btcf_take btcf_address_take(const struct btcf_edge *edge, uint64_t hash, 
 
     if (rate->period_ns == 0)
         return unlimited();
+    /* Every request with a credential asks whether its address has failed too often; few addresses ever have. */
+    if (cost == 0 && is_untouched(set))
+        return judge(0, rate, now_ns, 1);
     for (int i = 0; i < BTCF_TAKE_TRIES_MAX; i++) {
         _Atomic uint64_t *word = choose_cell(set, tag, &cell);
         uint64_t tat_ns = (cell & TICKS_MASK) * BTCF_ADDR_TICK_NS;
