@@ -19,7 +19,7 @@ struct estimate_parameter {
 };
 
 struct estimate_options {
-    const char *order; /* "0,1,1" or "0,1,1x0,1,1": ARIMA; "MAM", "AAdN": ETS; "22,5": HAR windows; NULL: chosen */
+    const char *order; /* "0,1,1" or "0,1,1x0,1,1": ARIMA; "MAM", "AAdN": ETS; "5,22": HAR windows; NULL: chosen */
     size_t period;     /* season; 1: none */
     size_t horizon;    /* forecasts to report, at most ESTIMATE_HORIZON_MAX; 0: none */
     uint64_t seed;

@@ -18,7 +18,9 @@
     ESTIMATOR(egarch_skt)                                                                                            \
     ESTIMATOR(aparch)                                                                                                \
     ESTIMATOR(aparch_t)                                                                                              \
-    ESTIMATOR(aparch_skt)
+    ESTIMATOR(aparch_skt)                                                                                            \
+    ESTIMATOR(har)                                                                                                   \
+    ESTIMATOR(har_log)
 
 #define DECLARE(name) extern const struct estimator estimator_##name;
 ESTIMATOR_LIST(DECLARE)
