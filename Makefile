@@ -108,7 +108,7 @@ $(BUILD)/gen/migrations.c: engine/store/embed.pl $(MIGRATIONS)
 	$(call quiet,GEN,$@)perl $< $(MIGRATIONS) > $@.tmp && mv $@.tmp $@
 
 # So do the parts of nginx's configuration that `btcf up` needs.
-CONF_FILES := conf/http.conf conf/routes.conf
+CONF_FILES := conf/http.conf conf/routes.conf conf/control.conf conf/scgi_params.btcf
 $(BUILD)/gen/conf_files.c: engine/cmd/embed.pl $(CONF_FILES)
 	@mkdir -p $(@D)
 	$(call quiet,GEN,$@)perl $< $(CONF_FILES) > $@.tmp && mv $@.tmp $@

@@ -51,7 +51,7 @@ const struct command command_engine = {
         "Runs the roles ingest, worker and publish against the configured database and restarts what fails.\n"
         "Started by root it becomes the account of the setting `user` first.\n"
         "\n"
-        "  --role=NAME   only this role: publish, ingest, worker-fast, worker-heavy or worker-io\n"
+        "  --role=NAME   only this role: publish, ingest, meter, api, worker-fast, worker-heavy or worker-io\n"
         "\n"
         "SIGTERM and SIGINT drain: roles finish what they have begun, for at most drain_timeout_ms; a second one\n"
         "ends them at once. SIGHUP reads the configuration again; roles start again one after another when settings\n"

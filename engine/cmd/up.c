@@ -82,7 +82,7 @@ static int run_engine(void *arg)
         .settings = up->settings, .table = roles, .reload = reload_engine, .reload_ctx = up->cli};
 
     /* What is open belongs to `btcf up`: database, lock, module. */
-    close_range(STDERR_FILENO + 1, ~0U, 0);
+    proc_close_all();
     log_use_text(up->settings->log_text);
     if (log_parse_level(up->settings->log_level, &options.log_level) == 0 && supervisor_run(&options) == 0)
         return EXIT_OK;

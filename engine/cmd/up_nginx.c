@@ -137,6 +137,7 @@ static void render_conf(const struct up *up, struct strbuf *conf)
 {
     const char *host = up->settings->http_host;
     bool is_ipv6 = strchr(host, ':') != NULL && host[0] != '[';
+    char api[UP_PATH_SIZE + 16];
 
     strbuf_printf(conf,
                   "# Made by `btcf up` at each start.\n"
@@ -156,13 +157,18 @@ static void render_conf(const struct up *up, struct strbuf *conf)
                   "    btcf_shm_dir ",
                   (long long)up->settings->nginx_workers);
     add_quoted(conf, up->settings->shm_dir);
+    strbuf_add_text(conf, ";\n    upstream btcf_api {\n        server ");
+    snprintf(api, sizeof api, "unix:%s/api.sock", up->settings->run_dir);
+    add_quoted(conf, api);
     strbuf_printf(conf,
                   ";\n"
+                  "    }\n"
                   "    include http.conf;\n"
                   "    access_log log/access.log btcf;\n"
                   "    server {\n"
                   "        listen %s%s%s:%lld;\n"
                   "        include routes.conf;\n"
+                  "        include control.conf;\n"
                   "    }\n"
                   "}\n",
                   is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", (long long)up->settings->http_port);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/utf8.h"
 
 #define NUMBER_SIZE 400 /* DBL_MAX with 17 decimals has 327 characters */
 
@@ -64,31 +65,6 @@ void json_key(struct json *json, const char *key)
     json->level[json->depth - 1].has_key = true;
     add_escaped(json->buf, key, strlen(key));
     strbuf_add_char(json->buf, ':');
-}
-
-/* Length of the UTF-8 sequence at `text`, or 0 when it is not well-formed (RFC 3629: no surrogates, no overlongs). */
-static size_t utf8_len(const unsigned char *text, size_t len)
-{
-    unsigned char c = text[0];
-    size_t need = 0;
-
-    if (c < 0x80)
-        need = 1;
-    else if (c >= 0xc2 && c < 0xe0)
-        need = 2;
-    else if (c >= 0xe0 && c < 0xf0)
-        need = 3;
-    else if (c >= 0xf0 && c < 0xf5)
-        need = 4;
-    if (need == 0 || need > len)
-        return 0;
-    for (size_t i = 1; i < need; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && text[1] < 0xa0) || (c == 0xed && text[1] > 0x9f) || (c == 0xf0 && text[1] < 0x90) ||
-        (c == 0xf4 && text[1] > 0x8f))
-        return 0;
-    return need;
 }
 
 static void add_escaped(struct strbuf *buf, const char *text, size_t len)

@@ -69,6 +69,12 @@ void proc_signals_init(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+void proc_close_all(void)
+{
+    close_range(STDERR_FILENO + 1, ~0U, 0);
+    wake_pipe[0] = wake_pipe[1] = -1; /* the numbers will be somebody else's */
+}
+
 bool proc_should_stop(void)
 {
     return stop_count > 0;

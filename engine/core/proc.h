@@ -30,6 +30,9 @@ void proc_wake_clear(void);
 /* Waits `ms` or until a signal came, also one that came before the call. True when the whole time passed. */
 bool proc_wait_ms(int64_t ms);
 
+/* Closes every descriptor above standard error, ours for signals included: for a child that goes a way of its own. */
+void proc_close_all(void);
+
 struct proc_spec {
     const char *name;      /* the process's name in top (15 bytes) and in errors */
     const char *title;     /* with `run`: its command line in ps; NULL: ours */

@@ -13,21 +13,15 @@
 #include "core/arena.h"
 #include "core/err.h"
 #include "core/str.h"
+#include "ledger/leaves.h"
 #include "ledger/merkle.h"
 #include "store/db.h"
 
-#define LEAF_BYTES_MAX 16384
 #define VERIFY_ARENA_BYTES (64u << 20)
 #define VERIFY_PAGE_MAX 200 /* entries looked at per query; LIMIT in SQL_ENTRIES */
 
 const char ledger_genesis[DIGEST_HEX_SIZE] = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/* Columns: public_id feed model model_version method weights horizon_s issued_at target_at trained_at origin_price mean
- * prob_up volatility quantiles. Index: the unique key (batch_id, model, horizon_s). */
-static const char SQL_LEAVES[] =
-    "SELECT public_id, feed, model, model_version, method, weights::text, horizon_s::bigint, issued_at, target_at,"
-    " trained_at, origin_price, mean, prob_up, volatility, quantiles"
-    " FROM forecast WHERE batch_id = $1 AND served ORDER BY horizon_s, id";
 static const char SQL_BATCH_FEED[] = "SELECT feed FROM batch WHERE id = $1";
 static const char SQL_HEAD_CREATE[] =
     "INSERT INTO ledger_head (feed, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (feed) DO NOTHING";
@@ -46,21 +40,6 @@ static int verify_page(struct db *db, struct arena *arena, const char *feed, str
 static int verify_entry(struct db *db, struct arena *arena, const char *feed, const struct ledger_entry *stored,
                         struct ledger_report *report);
 static int verify_head(struct db *db, struct arena *arena, const char *feed, const struct ledger_report *report);
-
-void ledger_leaf_render(const struct ledger_leaf *leaf, struct strbuf *out)
-{
-    strbuf_printf(out, "format=btcf-forecast-1\nid=%s\nfeed=%s\nmodel=%s\nmodel_version=%s\n", leaf->id, leaf->feed,
-                  leaf->model, leaf->model_version);
-    strbuf_printf(out, "horizon_s=%" PRId64 "\nissued_at=%" PRId64 "\ntarget_at=%" PRId64 "\norigin_price=%.17g\n",
-                  leaf->horizon_s, leaf->issued_at, leaf->target_at, leaf->origin_price);
-    strbuf_add_text(out, "quantiles=");
-    for (size_t i = 0; i < leaf->quantile_count; i++)
-        strbuf_printf(out, "%s%.17g", i > 0 ? "," : "", leaf->quantiles[i]);
-    strbuf_printf(out, "\nmean=%.17g\nprob_up=%.17g\nvolatility=%.17g\n", leaf->mean, leaf->prob_up,
-                  leaf->volatility);
-    strbuf_printf(out, "method=%s\nweights=%s\ntrained_at=%" PRId64 "\n", leaf->method, leaf->weights,
-                  leaf->trained_at);
-}
 
 void ledger_entry_seal(const char *feed, struct ledger_entry *entry)
 {
@@ -127,45 +106,14 @@ int ledger_verify(struct db *db, const char *feed, struct ledger_report *report)
 /* Root over the stored rows of a batch; *count of them. */
 static int load_root(struct db *db, struct arena *arena, int64_t batch_id, char root[DIGEST_HEX_SIZE], size_t *count)
 {
-    struct db_rows rows;
+    struct ledger_stored stored[LEDGER_LEAVES_MAX];
     struct digest leaves[LEDGER_LEAVES_MAX];
-    if (db_query(db, arena, SQL_LEAVES, &rows, DB_I64(batch_id), DB_END) < 0)
-        return err_wrap("while reading the forecasts of batch %" PRId64, batch_id);
-    if (rows.count > LEDGER_LEAVES_MAX)
-        return err_set(E_LIMIT, "batch %" PRId64 " has %zu served forecasts, more than %d", batch_id, rows.count,
-                       LEDGER_LEAVES_MAX);
-    struct strbuf text;
-    strbuf_init(&text, LEAF_BYTES_MAX);
-    for (size_t i = 0; i < rows.count; i++) {
-        struct ledger_leaf leaf = {.id = db_text(&rows, i, 0),
-                                   .feed = db_text(&rows, i, 1),
-                                   .model = db_text(&rows, i, 2),
-                                   .model_version = db_text(&rows, i, 3),
-                                   .method = db_text(&rows, i, 4),
-                                   .weights = db_text(&rows, i, 5),
-                                   .horizon_s = db_i64(&rows, i, 6),
-                                   .issued_at = db_i64(&rows, i, 7),
-                                   .target_at = db_i64(&rows, i, 8),
-                                   .trained_at = db_i64(&rows, i, 9),
-                                   .origin_price = db_f64(&rows, i, 10),
-                                   .mean = db_f64(&rows, i, 11),
-                                   .prob_up = db_f64(&rows, i, 12),
-                                   .volatility = db_f64(&rows, i, 13)};
-        if (db_f64_array(&rows, i, 14, leaf.quantiles, LEDGER_QUANTILES_MAX, &leaf.quantile_count) < 0) {
-            strbuf_release(&text);
-            return err_wrap("while reading forecast %s", leaf.id);
-        }
-        strbuf_reset(&text);
-        ledger_leaf_render(&leaf, &text);
-        leaves[i] = merkle_leaf(text.ptr, text.len);
-    }
-    bool cut = strbuf_failed(&text);
-    strbuf_release(&text);
-    if (cut)
-        return err_set(E_LIMIT, "a forecast of batch %" PRId64 " is longer than %d bytes", batch_id, LEAF_BYTES_MAX);
-    struct digest digest = merkle_root(leaves, rows.count);
+    if (ledger_load_leaves(db, arena, batch_id, stored, count) < 0)
+        return -1;
+    for (size_t i = 0; i < *count; i++)
+        leaves[i] = stored[i].digest;
+    struct digest digest = merkle_root(leaves, *count);
     digest_to_hex(&digest, root);
-    *count = rows.count;
     return 0;
 }
 

@@ -18,4 +18,18 @@ struct digest merkle_leaf(const void *bytes, size_t len);
 /* Root over the leaf hashes, in order. */
 struct digest merkle_root(const struct digest *leaves, size_t count);
 
+/* A sibling on the way from a leaf to the root, nearest first. */
+struct merkle_step {
+    struct digest digest;
+    bool is_left; /* the sibling stands to the left: node(sibling, own), else node(own, sibling) */
+};
+/* 64 levels are more leaves than there are. */
+#define MERKLE_PATH_MAX 64
+
+/* The audit path of leaf `index` < count (RFC 6962, section 2.1.1); returns its length. */
+size_t merkle_path(const struct digest *leaves, size_t count, size_t index, struct merkle_step path[MERKLE_PATH_MAX]);
+
+/* The root that a leaf and its path lead to: what a client does to check a proof. */
+struct digest merkle_follow(struct digest leaf, const struct merkle_step *path, size_t length);
+
 #endif

@@ -17,11 +17,13 @@
 
 /* A parameter with a closed list of values, or one of a type of its own. */
 enum parameter_kind {
-    IN_PATH,     /* one of `values` */
-    SELECTION,   /* some of `values`, comma-separated, in the query */
-    CHOICE,      /* one of `values`, in the query */
-    NUMBER,      /* in the query; `values` says in words which */
-    TWO_NUMBERS, /* comma-separated */
+    IN_PATH,      /* one of `values` */
+    SELECTION,    /* some of `values`, comma-separated, in the query */
+    CHOICE,       /* one of `values`, in the query */
+    WORD_IN_PATH, /* any text; `values` says in words which */
+    WORD,         /* the same, in the query */
+    NUMBER,       /* in the query; `values` says in words which */
+    TWO_NUMBERS,  /* comma-separated */
 };
 struct parameter {
     const char *name;
@@ -42,6 +44,10 @@ static const struct parameter below_parameter = {"below", NUMBER, "more than 0, 
 static const struct parameter between_parameter = {"between", TWO_NUMBERS, "ascending",
                                                    "two prices: how probable is it to end between?"};
 static const struct parameter level_parameter = {"level", NUMBER, "0.5 to 0.9999", "0.99 when absent"};
+static const struct parameter limit_parameter = {"limit", NUMBER, "1 to 500", "entries of a page; 50 when absent"};
+static const struct parameter cursor_parameter = {"cursor", WORD, "next_cursor of the page before", "where to go on"};
+static const struct parameter seq_parameter = {"seq", WORD_IN_PATH, "1 and up", "number of an entry"};
+static const struct parameter id_parameter = {"id", WORD_IN_PATH, "as in a forecast", "of a forecast"};
 static const struct parameter side_parameter = {"side", CHOICE, "long short", "long when absent"};
 
 static const struct route {
@@ -106,6 +112,24 @@ static const struct route {
      false},
     {"/v1/data-quality", "How complete the input data is.", "application/json", "Object", {NULL}, false},
     {"/v1/status", "The state of the service and its parts.", "application/json", "Object", {NULL}, false},
+    {"/v1/ledger/entries",
+     "The ledger's entries, the newest first.",
+     "application/json",
+     "Object",
+     {&limit_parameter, &cursor_parameter},
+     false},
+    {"/v1/ledger/entries/{seq}",
+     "One entry with the texts of its forecasts.",
+     "application/json",
+     "Object",
+     {&seq_parameter},
+     false},
+    {"/v1/ledger/forecasts/{id}",
+     "The proof that a forecast belongs to an entry.",
+     "application/json",
+     "Object",
+     {&id_parameter},
+     false},
     {"/v1/stream",
      "Prices, candles, forecasts and states as they happen: server-sent events.",
      EVENT_STREAM,
@@ -265,7 +289,8 @@ static void render_path(struct json *json, const struct route *route)
     render_response(json, "200", "the answer", route->type, route->schema);
     if (route->type != NULL && strcmp(route->type, EVENT_STREAM) != 0)
         render_response(json, "304", "unchanged since the version named in If-None-Match", NULL, NULL);
-    if (route->parameters[0] != NULL && route->parameters[0]->kind == IN_PATH)
+    if (route->parameters[0] != NULL &&
+        (route->parameters[0]->kind == IN_PATH || route->parameters[0]->kind == WORD_IN_PATH))
         render_response(json, "404", "no such thing", "application/problem+json", "Problem");
     if (route->type != NULL)
         render_response(json, "400", "unknown query parameter or wrong value", "application/problem+json", "Problem");
@@ -279,8 +304,8 @@ static void render_path(struct json *json, const struct route *route)
 
 static void render_parameter(struct json *json, const struct parameter *parameter)
 {
-    bool is_path = parameter->kind == IN_PATH,
-         is_list = parameter->kind == SELECTION || parameter->kind == TWO_NUMBERS;
+    bool is_path = parameter->kind == IN_PATH || parameter->kind == WORD_IN_PATH;
+    bool is_list = parameter->kind == SELECTION || parameter->kind == TWO_NUMBERS;
     bool is_number = parameter->kind == NUMBER || parameter->kind == TWO_NUMBERS;
     json_open(json, '{');
     json_put_text(json, "name", parameter->name);
@@ -299,7 +324,7 @@ static void render_parameter(struct json *json, const struct parameter *paramete
         json_open(json, '{');
     }
     json_put_text(json, "type", is_number ? "number" : "string");
-    if (!is_number)
+    if (parameter->kind == IN_PATH || parameter->kind == SELECTION || parameter->kind == CHOICE)
         render_values(json, parameter->values);
     if (is_list)
         json_close(json, '}');

@@ -40,6 +40,7 @@ struct role_context {
     const char *lane;                /* worker roles: "fast", "heavy", "io"; else NULL */
     int index;                       /* 0 .. count - 1 */
     char id[ROLE_ID_SIZE]; /* name, or name-index where a role has several instances; unique in one engine */
+    int listen_fd;         /* the role's socket, listening and not blocking; -1: it has none */
     int beat_fd;           /* the supervisor's; use role_beat. -1: not supervised (tests) */
 };
 
@@ -49,6 +50,7 @@ struct role {
     int (*run)(const struct role_context *context);    /* 0: ended because told to; -1: error frame says why */
     int64_t (*count)(const struct settings *settings); /* instances; NULL: one */
     const char *lane;
+    const char *socket;     /* file name in run_dir of the Unix socket that its instances accept from; NULL: none */
     int niceness;           /* 0, or 10 for work that must not hold up the rest */
     int64_t silence_max_ms; /* 0: may think for as long as it likes */
 };
@@ -75,5 +77,6 @@ int ingest_run(const struct role_context *context);
 int worker_run(const struct role_context *context);
 int publish_run(const struct role_context *context);
 int meter_run(const struct role_context *context);
+int api_run(const struct role_context *context);
 
 #endif

@@ -16,6 +16,11 @@ static int64_t count_io(const struct settings *settings)
     return settings->workers_io;
 }
 
+static int64_t count_api(const struct settings *settings)
+{
+    return settings->workers_api;
+}
+
 /* publish comes first: readers wait for it, and it can take over what the last engine published before the others
  * have said a word. Workers may think for as long as a model needs, so nobody listens for their silence: a job that
  * hangs loses its lease instead. */
@@ -32,6 +37,12 @@ const struct role roles[] = {
      .summary = "drains usage from shared memory into PostgreSQL, exactly once",
      .run = meter_run,
      .silence_max_ms = 90000},
+    {.name = "api",
+     .summary = "answers what needs the database, spoken as SCGI behind nginx",
+     .run = api_run,
+     .count = count_api,
+     .socket = "api.sock",
+     .silence_max_ms = 60000},
     {.name = "worker-fast",
      .summary = "jobs that readers wait for: forecasts and scores",
      .run = worker_run,

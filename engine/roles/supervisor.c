@@ -20,6 +20,7 @@
 #include "core/proc.h"
 #include "core/rand.h"
 #include "core/retry.h"
+#include "http/server.h"
 
 /* A failing role comes back within two seconds however often it fails: a forecast service whose publisher sleeps for
  * half a minute has failed its readers, and one start in two seconds costs nothing. */
@@ -32,6 +33,7 @@
 #define RENEWAL_READY_MAX_MS 5000
 
 #define NEVER_MS INT64_MAX
+#define PATH_SIZE 4200
 
 struct instance {
     const struct role *role;
@@ -67,10 +69,26 @@ static int64_t earlier(int64_t a_ms, int64_t b_ms)
     return a_ms < b_ms ? a_ms : b_ms;
 }
 
+/* The socket belongs to the supervisor, which does not touch what comes through it: requests wait in it while an instance
+ * starts again. -1 for a role without one. */
+static int open_socket(const struct supervisor_options *options, const struct role *role, int *fd)
+{
+    char path[PATH_SIZE];
+
+    *fd = -1;
+    if (role->socket == NULL)
+        return 0;
+    snprintf(path, sizeof path, "%s/%s", options->settings->run_dir, role->socket);
+    return http_listen(path, fd);
+}
+
 static int add_role(struct supervisor *supervisor, const struct supervisor_options *options, const struct role *role)
 {
     int64_t count = role->count != NULL ? role->count(options->settings) : 1;
+    int listen_fd;
 
+    if (open_socket(options, role, &listen_fd) < 0)
+        return -1;
     for (int i = 0; i < count; i++) {
         if (supervisor->count == SUPERVISOR_INSTANCES_MAX)
             return err_set(E_LIMIT, "more than %d role processes are configured", SUPERVISOR_INSTANCES_MAX);
@@ -81,8 +99,12 @@ static int add_role(struct supervisor *supervisor, const struct supervisor_optio
             .log_level = options->log_level,
             .beat_fd = -1,
             .kill_at_ms = NEVER_MS,
-            .context =
-                {.settings = options->settings, .name = role->name, .lane = role->lane, .index = i, .beat_fd = -1},
+            .context = {.settings = options->settings,
+                        .name = role->name,
+                        .lane = role->lane,
+                        .index = i,
+                        .listen_fd = listen_fd,
+                        .beat_fd = -1},
         };
         backoff_init(&instance->backoff, RESTART_BASE_MS, RESTART_MAX_MS);
         if (count == 1)

@@ -1,6 +1,6 @@
 /* The engine's supervisor: forks the roles of a table, starts again what ends, stops all of it in order.
  *
- * It knows processes and nothing else: no database, no segment, no network, so that nothing that goes wrong in those
+ * It knows processes, and the sockets that their instances share, and nothing else: no database, no segment, no network, so that nothing that goes wrong in those
  * can take it down. It is a single poll loop over a signalfd and one pipe per child.
  *
  *   a role ends            one log line with pid, age and reason; started again after core/retry's pause

@@ -53,6 +53,25 @@ static void the_empty_tree_is_the_hash_of_nothing(void **state)
     assert_true(digest_is_equal(&root, &expected, DIGEST_SIZE));
 }
 
+static void every_leafs_path_leads_to_the_root_and_to_no_other(void **state)
+{
+    (void)state;
+    struct digest leaves[33];
+    for (size_t i = 0; i < 33; i++)
+        leaves[i] = merkle_leaf(&i, sizeof(i));
+    for (size_t count = 1; count <= 33; count++) {
+        struct digest root = merkle_root(leaves, count);
+        for (size_t i = 0; i < count; i++) {
+            struct merkle_step path[MERKLE_PATH_MAX];
+            size_t length = merkle_path(leaves, count, i, path);
+            struct digest reached = merkle_follow(leaves[i], path, length);
+            assert_true(digest_is_equal(&reached, &root, DIGEST_SIZE));
+            reached = merkle_follow(merkle_leaf("another", 7), path, length);
+            assert_false(digest_is_equal(&reached, &root, DIGEST_SIZE));
+        }
+    }
+}
+
 static void order_of_leaves_matters(void **state)
 {
     (void)state;
@@ -67,6 +86,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(roots_match_the_reference),
         cmocka_unit_test(the_empty_tree_is_the_hash_of_nothing),
+        cmocka_unit_test(every_leafs_path_leads_to_the_root_and_to_no_other),
         cmocka_unit_test(order_of_leaves_matters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
