@@ -1,7 +1,9 @@
 /* NLopt behind a small face; see the header. */
 #include "math/optimise.h"
 
+#include <assert.h>
 #include <math.h>
+#include <string.h>
 
 #include <nlopt.h>
 
@@ -12,6 +14,7 @@
 struct call {
     const struct optimise_problem *problem;
     int evaluations;
+    double best_value, best[OPTIMISE_COUNT_MAX]; /* NLopt returns the last point when its budget is spent */
 };
 
 static double evaluate(unsigned count, const double *x, double *gradient, void *arg)
@@ -20,8 +23,13 @@ static double evaluate(unsigned count, const double *x, double *gradient, void *
     double value = call->problem->value(call->problem->arg, x, gradient);
 
     call->evaluations++;
-    if (isfinite(value))
+    if (isfinite(value)) {
+        if (value < call->best_value) {
+            call->best_value = value;
+            memcpy(call->best, x, count * sizeof *x);
+        }
         return value;
+    }
     for (unsigned i = 0; gradient != NULL && i < count; i++)
         gradient[i] = 0.0;
     return WORST;
@@ -30,7 +38,7 @@ static double evaluate(unsigned count, const double *x, double *gradient, void *
 static int run(nlopt_opt opt, const struct optimise_problem *problem, const double *step, double *x,
                struct optimise_result *result)
 {
-    struct call call = {.problem = problem};
+    struct call call = {.problem = problem, .best_value = INFINITY};
     bool good = nlopt_set_min_objective(opt, evaluate, &call) >= 0 &&
                 nlopt_set_maxeval(opt, problem->evaluations_max) >= 0 &&
                 nlopt_set_ftol_rel(opt, problem->tolerance) >= 0;
@@ -45,7 +53,11 @@ static int run(nlopt_opt opt, const struct optimise_problem *problem, const doub
         return err_set(E_INPUT, "the optimiser refused its settings");
     nlopt_result outcome = nlopt_optimize(opt, x, &result->value);
     result->evaluations = call.evaluations;
-    /* L-BFGS says FAILURE or ROUNDOFF where no step improves any more: x is then the best point, which is the answer. */
+    if (isfinite(call.best_value)) {
+        result->value = call.best_value;
+        memcpy(x, call.best, problem->count * sizeof *x);
+    }
+    /* L-BFGS says FAILURE or ROUNDOFF where no step improves any more: the best point is then the answer. */
     result->converged = outcome > 0 && outcome != NLOPT_MAXEVAL_REACHED;
     if (outcome == NLOPT_FAILURE || outcome == NLOPT_ROUNDOFF_LIMITED)
         result->converged = true;
@@ -57,6 +69,7 @@ static int run(nlopt_opt opt, const struct optimise_problem *problem, const doub
 static int search(nlopt_algorithm algorithm, const struct optimise_problem *problem, const double *step, double *x,
                   struct optimise_result *result)
 {
+    assert(problem->count <= OPTIMISE_COUNT_MAX);
     *result = (struct optimise_result){.value = problem->value(problem->arg, x, NULL), .evaluations = 1};
     if (!isfinite(result->value))
         return err_set(E_INPUT, "the function is not finite at the start of the search");

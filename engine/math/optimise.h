@@ -9,14 +9,16 @@
 
 #include "core/base.h"
 
+#define OPTIMISE_COUNT_MAX 128
+
 struct optimise_problem {
-    size_t count; /* of variables */
+    size_t count; /* of variables, at most OPTIMISE_COUNT_MAX */
     /* Value at x; also the gradient when `gradient` is not NULL (the simplex method never asks). */
     double (*value)(void *arg, const double *x, double *gradient);
     void *arg;
     const double *lower, *upper; /* bounds, NULL for none; +-INFINITY in single places */
-    int evaluations_max;
-    double tolerance; /* relative, on the value; 0: as far as the arithmetic goes */
+    int evaluations_max;         /* a line search that has begun is finished */
+    double tolerance;            /* relative, on the value; 0: as far as the arithmetic goes */
 };
 
 struct optimise_result {
