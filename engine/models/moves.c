@@ -1,7 +1,8 @@
 /* Rows for regressions of the size of moves; see the header.
  *
- * Windows are Corsi's cascade (2009, J. of Financial Econometrics 7, 174-196: hour, day, week, month in a market that never
- * closes) with a quarter and a year for days, without which forecasts of weeks follow each burst too far.
+ * Windows are Corsi's cascade (2009, J. of Financial Econometrics 7, 174-196): hour, quarter of a day, day, week and month in
+ * a market that never closes; on days each about four times the one before, to a year, without which forecasts of weeks
+ * follow every burst too far.
  */
 #include "models/moves.h"
 
@@ -16,7 +17,7 @@
 #define SEASON_WEEKS_DAILY 156
 
 static const size_t windows_hourly[MOVE_MEASURES] = {1, 6, 24, 168, 720};
-static const size_t windows_daily[MOVE_MEASURES] = {1, 7, 30, 90, 365};
+static const size_t windows_daily[MOVE_MEASURES] = {1, 4, 14, 60, 365};
 
 static const size_t *windows_of(int64_t step_ms)
 {

@@ -5,7 +5,7 @@
  *     moves_now(&moves, 24, &now);                          the same for the last point, whose outcome nobody knows
  *
  * Measures are roots of mean realised variance (volatility.range) over MOVE_MEASURES windows, in order from the shortest:
- * hours 1, 6, 24, 168, 720; days 1, 7, 30, 90, 365. The pattern of the week is divided out of every point before it is
+ * hours 1, 6, 24, 168, 720; days 1, 4, 14, 60, 365. The pattern of the week is divided out of every point before it is
  * averaged, and the outcome is divided by the pattern over the steps that it covers: so an hour of Sunday and the opening
  * of New York are rows of the same regression. Each measure lies within MOVE_SPREAD times the longest one, so that
  * neither a dead hour nor a price that was wrong for one tick is extrapolated from.
