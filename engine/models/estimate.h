@@ -55,4 +55,11 @@ const struct estimator *estimator_find(const char *name);
 void estimate_begin(struct estimate *estimate, size_t n);
 struct estimate_parameter *estimate_add(struct estimate *estimate, const char *name, double value);
 
+/* Forecasts as normal means and deviations: both arrays stay the estimate's, intervals are made of them. */
+void estimate_forecast(struct arena *arena, struct estimate *estimate, const double *means, const double *deviations,
+                       size_t count);
+
+/* E_INPUT, naming the first value that is not finite, or saying that there are none. */
+int estimate_check_values(const double *values, size_t count) BTCF_MUST_CHECK;
+
 #endif

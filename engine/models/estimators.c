@@ -6,7 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/err.h"
+#include "math/normal.h"
+
 #define ESTIMATOR_LIST(ESTIMATOR)                                                                                    \
+    ESTIMATOR(arima)                                                                                                 \
     ESTIMATOR(garch)                                                                                                 \
     ESTIMATOR(garch_t)                                                                                               \
     ESTIMATOR(garch_skt)                                                                                             \
@@ -51,4 +55,36 @@ struct estimate_parameter *estimate_add(struct estimate *estimate, const char *n
     *parameter = (struct estimate_parameter){.value = value, .se_hessian = NAN, .se_opg = NAN, .se_robust = NAN};
     snprintf(parameter->name, sizeof parameter->name, "%s", name);
     return parameter;
+}
+
+/* mean + z deviation at a level of the normal law. */
+static const double *bound(struct arena *arena, const struct estimate *estimate, const double *deviations,
+                           double level)
+{
+    double *values = arena_array(arena, estimate->forecast_count, sizeof *values), z = normal_quantile(level);
+
+    for (size_t i = 0; i < estimate->forecast_count; i++)
+        values[i] = estimate->mean[i] + z * deviations[i];
+    return values;
+}
+
+void estimate_forecast(struct arena *arena, struct estimate *estimate, const double *means, const double *deviations,
+                       size_t count)
+{
+    estimate->forecast_count = count;
+    estimate->mean = means;
+    estimate->low_80 = bound(arena, estimate, deviations, 0.1);
+    estimate->high_80 = bound(arena, estimate, deviations, 0.9);
+    estimate->low_95 = bound(arena, estimate, deviations, 0.025);
+    estimate->high_95 = bound(arena, estimate, deviations, 0.975);
+}
+
+int estimate_check_values(const double *values, size_t count)
+{
+    if (count == 0)
+        return err_set(E_INPUT, "there are no values");
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return err_set(E_INPUT, "value %zu of %zu is not a finite number", i + 1, count);
+    return 0;
 }
