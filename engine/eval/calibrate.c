@@ -14,8 +14,8 @@
 #define MS 1000.0
 #define NEVER INT64_MIN
 
-/* The two central intervals whose misses drive the width: 80% and 95%. */
-static const size_t driving_intervals[] = {1, 3};
+/* The central intervals whose misses drive the width: 50%, 80% and 95%. */
+static const size_t driving_intervals[] = {0, 1, 3};
 
 void calibration_init(struct calibration *calibration, int64_t horizon_s)
 {
@@ -166,7 +166,8 @@ int calibration_learn(struct calibration *calibration, const struct calibration_
     if (check(outcome) < 0)
         return -1;
     double step = novelty(calibration, outcome->origin_ms);
-    learn_width(calibration, outcome, step);
+    if (calibration->horizon_s <= CALIBRATION_HORIZON_MAX_S)
+        learn_width(calibration, outcome, step);
     learn_standings(calibration, outcome, step);
     calibration->newest_origin_ms = outcome->origin_ms;
     calibration->outcome_count++;

@@ -13,7 +13,8 @@ struct combine_weight {
     double weight;
 };
 
-/* Members at this horizon, weights summing to 1, in registry order; the table is const. */
+/* Members at this horizon, weights summing to 1; the table is const. A weight of 0 is a stand-in: it takes part, all of
+ * them equally, only when no member with a weight can. */
 const struct combine_weight *combine_members(int64_t horizon_s, size_t *count);
 
 /* What one model answered at a horizon. */

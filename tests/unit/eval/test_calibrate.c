@@ -21,7 +21,7 @@
 #define DAY_S INT64_C(86400)
 #define SCALE 0.01
 
-static const char *const names[] = {"rw-gauss", "rw-emp", "ewma-emp", "garch"};
+static const char *const names[] = {"rw-gauss", "har-log", "qr-vol", "garch"};
 
 /* A Gaussian curve whose deviation is `factor` times the market's. */
 static struct quantile_curve curve_of(double factor)
@@ -101,8 +101,8 @@ static void steps_depend_on_time_and_not_on_how_often_somebody_forecasts(void **
     struct calibration daily, hourly;
 
     (void)state;
-    calibration_init(&daily, 7 * DAY_S);
-    calibration_init(&hourly, 7 * DAY_S);
+    calibration_init(&daily, 3 * DAY_S);
+    calibration_init(&hourly, 3 * DAY_S);
     for (int hour = 0; hour <= 24 * 60; hour++) {
         outcome.origin_ms = hour * HOUR_MS;
         outcome.log_return = 0.0;
@@ -113,7 +113,21 @@ static void steps_depend_on_time_and_not_on_how_often_somebody_forecasts(void **
     assert_int_equal(hourly.outcome_count, 24 * 60 + 1);
     assert_int_equal(daily.outcome_count, 61);
     assert_close(hourly.log_width, daily.log_width, 1e-9);
-    assert_close(daily.log_width, -CALIBRATION_GAIN * 0.25 * (1.0 + 60.0 / 7.0), 1e-9);
+    assert_close(daily.log_width, -CALIBRATION_GAIN * 0.75 * (1.0 + 60.0 / 3.0), 1e-9);
+}
+
+static void weeks_are_too_few_to_teach_a_width(void **state)
+{
+    struct quantile_curve curves[4];
+    struct calibration_outcome outcome = outcome_of(curves, 0.5, 1.0);
+    struct calibration calibration;
+    int64_t origin_ms = 0;
+
+    (void)state;
+    calibration_init(&calibration, 7 * DAY_S);
+    learn_many(&calibration, outcome, &origin_ms, DAY_S * 1000, 500);
+    assert_near(calibration.log_width, 0.0, 0.0);
+    assert_true(calibration_standing(&calibration, "garch")->outcomes > 10.0);
 }
 
 static void a_model_clearly_worse_than_the_random_walk_is_quarantined_and_may_return(void **state)
@@ -129,7 +143,7 @@ static void a_model_clearly_worse_than_the_random_walk_is_quarantined_and_may_re
     assert_false(calibration_is_quarantined(&calibration, "garch")); /* forgetting has begun: not yet enough */
     learn_many(&calibration, outcome, &origin_ms, DAY_S * 1000, 5);
     assert_true(calibration_is_quarantined(&calibration, "garch"));
-    assert_false(calibration_is_quarantined(&calibration, "rw-emp"));
+    assert_false(calibration_is_quarantined(&calibration, "har-log"));
     assert_false(calibration_is_quarantined(&calibration, "rw-gauss"));
     assert_false(calibration_is_quarantined(&calibration, "never-seen"));
     outcome = outcome_of(curves, 1.0, 1.0);
@@ -255,6 +269,7 @@ int main(void)
         cmocka_unit_test(curves_too_narrow_or_too_wide_come_back_to_the_markets_width),
         cmocka_unit_test(the_width_stays_within_its_limits_whatever_comes),
         cmocka_unit_test(steps_depend_on_time_and_not_on_how_often_somebody_forecasts),
+        cmocka_unit_test(weeks_are_too_few_to_teach_a_width),
         cmocka_unit_test(a_model_clearly_worse_than_the_random_walk_is_quarantined_and_may_return),
         cmocka_unit_test(forecasts_that_overlap_do_not_hurry_a_quarantine),
         cmocka_unit_test(learning_an_outcome_twice_changes_nothing),

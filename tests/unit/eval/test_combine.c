@@ -48,6 +48,29 @@ static void one_member_is_that_member_mirrored(void **state)
         assert_near(combined.log_return[i], mirrored.log_return[i], 1e-15);
 }
 
+static void stand_ins_take_part_only_when_no_member_can(void **state)
+{
+    struct quantile_curve narrow = ramp(0.0, 1.0), wide = ramp(0.0, 3.0);
+    struct combine_answer answers[] = {{.model = "rw-emp", .curve = &narrow},
+                                       {.model = "ewma-emp", .curve = &wide},
+                                       {.model = "har-log", .curve = &wide, .is_left_out = true}};
+    struct combine_result result;
+
+    (void)state;
+    assert_int_equal(combine_ensemble(3600, answers, 3, &result), 0);
+    assert_int_equal(result.weight_count, 2);
+    assert_near(result.weights[0].weight, 0.5, 1e-12);
+    assert_near(result.curve.log_return[QUANTILE_COUNT - 1], 2.0 * 0.495, 1e-12);
+    answers[2].is_left_out = false;
+    assert_int_equal(combine_ensemble(3600, answers, 3, &result), 0);
+    assert_int_equal(result.weight_count, 1);
+    assert_string_equal(result.weights[0].model, "har-log");
+    assert_near(result.weights[0].weight, 1.0, 1e-12);
+    answers[0].curve = answers[1].curve = answers[2].curve = NULL;
+    assert_int_equal(combine_ensemble(3600, answers, 3, &result), -1);
+    assert_int_equal(err_kind(), E_INPUT);
+}
+
 static void refuses_no_members_and_broken_ones(void **state)
 {
     struct quantile_curve broken = ramp(0.0, 1.0), combined;
@@ -86,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(averages_widths_by_weight_and_drops_every_members_drift),
         cmocka_unit_test(one_member_is_that_member_mirrored),
+        cmocka_unit_test(stand_ins_take_part_only_when_no_member_can),
         cmocka_unit_test(refuses_no_members_and_broken_ones),
         cmocka_unit_test(every_horizon_has_registered_members_whose_weights_sum_to_one),
     };

@@ -18,8 +18,8 @@
 #include "walk.h"
 
 #define ARENA_MAX ((size_t)512 << 20)
-#define POINTS 56000
-#define ORIGIN 55000
+#define POINTS 111000
+#define ORIGIN 110000
 
 static const int64_t all_horizons_s[] = {3600, 14400, 43200, 86400, 259200, 604800, 1209600, 2592000};
 static const struct issue_options all = {.horizons_s = all_horizons_s, .horizon_count = BTCF_LENGTH(all_horizons_s)};
@@ -174,7 +174,7 @@ static void loading_issue_points_is_as_good_as_the_whole_history(void **state)
     struct issue whole, enough;
 
     (void)state;
-    assert_true(tail.count < series.count);
+    assert_in_range(tail.count, 1000, series.count - 1);
     assert_int_equal(issue_make(arena, &series, &all, &whole), 0);
     assert_int_equal(issue_make(arena, &tail, &all, &enough), 0);
     assert_same_forecasts(&whole, &enough);

@@ -44,7 +44,7 @@ static int end(void **state)
 /* Notes the same curve of two models at the origin, for all horizons. */
 static int note(const struct series *known)
 {
-    static const char *names[] = {"rw-gauss", "rw-emp"};
+    static const char *names[] = {"rw-gauss", "har-log"};
     struct quantile_curve curves[2];
 
     for (size_t i = 0; i < QUANTILE_COUNT; i++)
