@@ -166,6 +166,7 @@ fuzz:
 lint:
 	tests/run lint
 bench: all
+	conf/packages.sh bench
 	tests/load/bench
 
 .PHONY: accuracy

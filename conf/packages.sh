@@ -3,6 +3,7 @@
 #
 #   conf/packages.sh         what building and running needs
 #   conf/packages.sh test    that, and what the tests need
+#   conf/packages.sh bench   that, and the programs that `make bench` measures us against
 #
 # Asks dpkg first, so it costs a few milliseconds when nothing is missing. Needs root only for what is missing; without
 # it, it says what root has to do. Packages start no daemons of their own here: btcf runs private servers.
@@ -24,6 +25,9 @@ test_packages='
     python3 python3-pytest python3-psycopg2 python3-numpy python3-scipy python3-pandas python3-cryptography
     libnginx-mod-http-headers-more-filter
     wrk nghttp2-client prometheus jq faketime postgresql-client-15 procps iproute2 git dpkg-dev'
+
+bench_packages='
+    r-base-core r-cran-fgarch r-cran-forecast'
 
 account=btcf
 
@@ -64,8 +68,9 @@ make_account() {
 case "${1:-run}" in
 run) install_packages "$run_packages" ;;
 test) install_packages "$run_packages $test_packages" ;;
+bench) install_packages "$run_packages $test_packages $bench_packages" ;;
 *)
-    echo 'usage: conf/packages.sh [run|test]' >&2
+    echo 'usage: conf/packages.sh [run|test|bench]' >&2
     exit 2
     ;;
 esac
