@@ -33,17 +33,23 @@
 #define FILE_MODE 0640
 #define DIR_MODE 0755
 #define PATH_SIZE 4096
+#define CLOSE_PATIENCE_MS 300
 #define RENEWALS_MAX 4 /* of the file in one look: each is larger than the one before */
 
-/* Columns: newest batch, then the newest change of candle, accuracy, provider_state, component, then the sandbox's batch.
- * Indexes: unique (feed, issued_at), candle_change; the other three tables have a few dozen rows. */
+/* Columns: newest batch, then the newest change of candle, of the records, provider_state, component, then the sandbox's
+ * batch, then the instants of the newest batch and of the newest 1h close. Indexes: unique (feed, issued_at), candle_change,
+ * model_version_change, verdict_change, candle's primary key; the other tables have some dozen to some thousand rows. */
 static const char SQL_CHANGES[] =
-    "SELECT coalesce((SELECT id FROM batch WHERE feed = $1 ORDER BY issued_at DESC LIMIT 1), 0),"
-    " coalesce((SELECT max(change) FROM candle), 0), coalesce((SELECT max(change) FROM accuracy), 0),"
+    "SELECT coalesce(b.id, 0), coalesce((SELECT max(change) FROM candle), 0),"
+    " greatest((SELECT max(change) FROM accuracy), (SELECT max(change) FROM model_version),"
+    " (SELECT max(change) FROM verdict), (SELECT max(change) FROM calibration), 0),"
     " coalesce((SELECT max(change) FROM provider_state), 0), coalesce((SELECT max(change) FROM component), 0),"
-    " coalesce((SELECT id FROM batch WHERE feed = $2 ORDER BY issued_at DESC LIMIT 1), 0)";
+    " coalesce((SELECT id FROM batch WHERE feed = $2 ORDER BY issued_at DESC LIMIT 1), 0), coalesce(b.issued_at, 0),"
+    " coalesce((SELECT max(open_time) + 3600000 FROM candle WHERE feed = $1 AND interval_s = 3600), 0)"
+    " FROM (SELECT 1) one LEFT JOIN (SELECT id, issued_at FROM batch WHERE feed = $1 ORDER BY issued_at DESC LIMIT 1) b"
+    " ON true";
 
-enum { SANDBOX_CHANGE = 5, CHANGE_COUNT };
+enum { RECORDS_CHANGE = 2, SANDBOX_CHANGE = 5, ISSUED_AT, CLOSED_AT, CHANGE_COUNT };
 
 /* What a look found; any difference to the last one means work. */
 struct sight {
@@ -61,8 +67,10 @@ struct publisher {
     struct shelf shelf;
     struct announced announced;
     struct board board;
+    struct records records;
     struct sight seen;
-    int64_t sandbox_batch; /* that the present file shows */
+    int64_t awaited_close_ms, awaited_mono_ms; /* the newest close that came before its forecast, and when it did */
+    int64_t sandbox_batch;                     /* that the present file shows */
     bool is_live;
     bool is_building;  /* documents are on their way into the present file */
     bool is_uncounted; /* there are no metrics; has been logged */
@@ -74,6 +82,7 @@ static bool go_on(void *ctx);
 static int look_for_documents(struct publisher *publisher, struct db *db);
 static int publish_jwks(struct publisher *publisher, struct db *db);
 
+static bool is_forecast_near(struct publisher *publisher, const struct sight *sight);
 static int load_sight(struct publisher *publisher, struct db *db, struct sight *sight);
 static int build(struct publisher *publisher, struct db *db, const struct sight *sight);
 static void publish_metrics(struct publisher *publisher);
@@ -88,6 +97,7 @@ int publisher_create(struct publisher **out, const struct settings *settings, co
     publisher->settings = settings;
     publisher->watch = *watch;
     publisher->arena = arena_create("publisher.look", LOOK_ARENA_BYTES);
+    records_init(&publisher->records);
     auth_tables_init(&publisher->gate, settings, &(struct auth_tables_watch){.go_on = go_on, .ctx = publisher});
     mkdir(settings->shm_dir, DIR_MODE); /* that it exists is fine; that it cannot exist is what the writer says */
     if (make_file(publisher) < 0) {
@@ -107,6 +117,7 @@ void publisher_free(struct publisher **handle)
     assert(publisher->magic == PUBLISHER_MAGIC);
     writer_close(&publisher->writer);
     auth_tables_release(&publisher->gate);
+    records_release(&publisher->records);
     arena_free(&publisher->arena);
     publisher->magic = 0;
     free(publisher);
@@ -206,13 +217,27 @@ static int look_for_documents(struct publisher *publisher, struct db *db)
         return err_wrap("while looking for something to publish");
     bool is_due = clock_mono_ms() - publisher->built_mono_ms >= PUBLISHER_REBUILD_MS;
     bool is_changed = memcmp(&sight, &publisher->seen, sizeof(sight)) != 0;
-    if (publisher->is_live && !is_due && !is_changed)
+    if (publisher->is_live && !is_due && (!is_changed || is_forecast_near(publisher, &sight)))
         return 0;
     if (build(publisher, db, &sight) < 0)
         return err_wrap("while publishing");
     publisher->seen = sight;
     publisher->built_mono_ms = clock_mono_ms();
     return 0;
+}
+
+/* A close is followed by its forecast within a moment. Rendering everything in between would make that one wait, and
+ * would have to be done again; so documents of the close wait for the forecast, for CLOSE_PATIENCE_MS at most. */
+static bool is_forecast_near(struct publisher *publisher, const struct sight *sight)
+{
+    int64_t closed_at = sight->changes[CLOSED_AT], now_ms = clock_mono_ms();
+    if (sight->changes[ISSUED_AT] == 0 || sight->changes[ISSUED_AT] >= closed_at)
+        return false;
+    if (publisher->awaited_close_ms != closed_at) {
+        publisher->awaited_close_ms = closed_at;
+        publisher->awaited_mono_ms = now_ms;
+    }
+    return now_ms - publisher->awaited_mono_ms < CLOSE_PATIENCE_MS;
 }
 
 static int publish_jwks(struct publisher *publisher, struct db *db)
@@ -256,11 +281,14 @@ static int load_sight(struct publisher *publisher, struct db *db, struct sight *
 
 static int build(struct publisher *publisher, struct db *db, const struct sight *sight)
 {
-    struct window window = {
-        .feed = &sight->feed, .prefix = "", .now_wall_ms = clock_wall_ms(), .board = &publisher->board};
-    if (window_load(db, publisher->arena, &window) < 0)
+    struct window window = {.feed = &sight->feed,
+                            .prefix = "",
+                            .now_wall_ms = clock_wall_ms(),
+                            .board = &publisher->board,
+                            .records = &publisher->records,
+                            .records_change = sight->changes[RECORDS_CHANGE]};
+    if (window_show(db, publisher->arena, &window, &publisher->shelf) < 0)
         return -1;
-    window_publish(&window, &publisher->shelf);
     if (sight->changes[SANDBOX_CHANGE] != publisher->sandbox_batch &&
         sandbox_publish(db, publisher->arena, publisher->settings->symbol, &publisher->shelf) < 0)
         return -1;

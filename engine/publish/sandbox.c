@@ -18,10 +18,12 @@ int sandbox_publish(struct db *db, struct arena *arena, const char *symbol, stru
         return 0;
     }
     struct board *board = arena_alloc(arena, sizeof *board);
-    struct window window = {.feed = &feed, .prefix = SANDBOX_PREFIX, .now_wall_ms = feed.wall0_ms, .board = board};
+    struct records records;
+    struct window window = {
+        .feed = &feed, .prefix = SANDBOX_PREFIX, .now_wall_ms = feed.wall0_ms, .board = board, .records = &records};
     memset(board, 0, sizeof *board);
-    if (window_load(db, arena, &window) < 0)
-        return err_wrap("while loading the sandbox");
-    window_publish(&window, shelf);
-    return 0;
+    records_init(&records);
+    int result = window_show(db, arena, &window, shelf);
+    records_release(&records);
+    return result < 0 ? err_wrap("while loading the sandbox") : 0;
 }

@@ -20,6 +20,7 @@
 static const int64_t intervals_s[WINDOW_INTERVAL_COUNT] = {3600, 14400, 86400};
 static const char *const candle_keys[WINDOW_INTERVAL_COUNT] = {"/v1/candles/1h", "/v1/candles/4h", "/v1/candles/1d"};
 
+static int load_rest(struct db *db, struct arena *arena, struct window *window);
 static void publish_forecasts(const struct window *window, struct shelf *shelf);
 static void publish_forecast(const struct window *window, const struct forecast_page *page, struct document *doc,
                              struct shelf *shelf);
@@ -31,12 +32,26 @@ static void key_of(const struct window *window, const char *path, char key[DOC_K
 static void put(const struct window *window, const struct document *doc, struct shelf *shelf, bool *changed);
 static void take_away(const struct window *window, const char *path, struct shelf *shelf);
 
-int window_load(struct db *db, struct arena *arena, struct window *window)
+int window_show(struct db *db, struct arena *arena, struct window *window, struct shelf *shelf)
+{
+    if (view_load_batch(db, arena, window->feed->name, &window->batch) < 0 ||
+        records_update(window->records, db, window->feed->name, window->records_change) < 0)
+        return -1;
+    publish_forecasts(window, shelf);
+    if (load_rest(db, arena, window) < 0)
+        return -1;
+    publish_price(window, shelf);
+    for (size_t i = 0; i < WINDOW_INTERVAL_COUNT; i++)
+        publish_candles(window, i, shelf);
+    publish_indicators(window, shelf);
+    publish_status(window, shelf);
+    return 0;
+}
+
+static int load_rest(struct db *db, struct arena *arena, struct window *window)
 {
     const char *feed = window->feed->name;
-    if (view_load_batch(db, arena, feed, &window->batch) < 0 ||
-        view_load_accuracy(db, arena, feed, &window->accuracy, &window->accuracy_count) < 0 ||
-        view_load_providers(db, arena, feed, &window->providers, &window->provider_count) < 0)
+    if (view_load_providers(db, arena, feed, &window->providers, &window->provider_count) < 0)
         return -1;
     /* How the engine's parts are is nothing that a sandbox should show: it would not be the same tomorrow. */
     if (!feed_is_sandbox(window->feed) &&
@@ -54,16 +69,6 @@ int window_load(struct db *db, struct arena *arena, struct window *window)
     return 0;
 }
 
-void window_publish(const struct window *window, struct shelf *shelf)
-{
-    publish_forecasts(window, shelf);
-    publish_price(window, shelf);
-    for (size_t i = 0; i < WINDOW_INTERVAL_COUNT; i++)
-        publish_candles(window, i, shelf);
-    publish_indicators(window, shelf);
-    publish_status(window, shelf);
-}
-
 bool window_forecast(const struct window *window, int64_t horizon_s, struct forecast_page *page)
 {
     const struct forecast_view *served = batch_find_served(&window->batch, horizon_s);
@@ -74,7 +79,8 @@ bool window_forecast(const struct window *window, int64_t horizon_s, struct fore
         .batch = &window->batch,
         .forecast = served,
         .baseline = batch_find_baseline(&window->batch, horizon_s),
-        .accuracy = accuracy_find(window->accuracy, window->accuracy_count, served->model, horizon_s, "all"),
+        .accuracy = accuracy_find(window->records->accuracy, window->records->accuracy_count, served->model,
+                                  horizon_s, "all"),
         .deadlines = deadlines_of(window->feed, window->batch.issued_at, served->target_at, PUBLISH_CADENCE_MS,
                                   window->now_wall_ms),
     };
@@ -246,7 +252,7 @@ static void publish_status(const struct window *window, struct shelf *shelf)
 
     doc.key = "/v1/accuracy";
     strbuf_reset(&doc.fresh);
-    doc_accuracy_render(window->feed, window->accuracy, window->accuracy_count, &doc.fresh);
+    doc_accuracy_render(window->feed, window->records->accuracy, window->records->accuracy_count, &doc.fresh);
     put(window, &doc, shelf, NULL);
 
     doc.key = "/v1/data-quality";

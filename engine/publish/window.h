@@ -10,6 +10,7 @@
 #include "publish/doc_forecast.h"
 #include "publish/doc_market.h"
 #include "publish/doc_status.h"
+#include "publish/records.h"
 #include "publish/shelf.h"
 #include "publish/view.h"
 
@@ -23,10 +24,10 @@ struct window {
     const struct feed *feed;
     const char *prefix; /* before each key; "" for what is served as itself */
     int64_t now_wall_ms;
-    struct board *board; /* kept between looks, or zeroed: window_load brings it up to date */
+    struct board *board;     /* kept between looks, or zeroed: brought up to date */
+    struct records *records; /* the same, by */
+    int64_t records_change;  /* the newest change of what they hold */
     struct batch_view batch;
-    struct accuracy_view *accuracy;
-    size_t accuracy_count;
     struct candles_view candles[WINDOW_INTERVAL_COUNT];
     struct quality_view quality[WINDOW_INTERVAL_COUNT];
     struct provider_view *providers;
@@ -36,12 +37,11 @@ struct window {
     struct price_view price;
 };
 
-/* Fills the window; the fields before `batch` are the caller's. No transaction: a batch and its forecasts were committed
- * together and never change, and the rest may be a moment apart. */
-int window_load(struct db *db, struct arena *arena, struct window *window) BTCF_MUST_CHECK;
-
-/* Renders and publishes all documents of the window. One that cannot be published is logged and left as it was. */
-void window_publish(const struct window *window, struct shelf *shelf);
+/* Loads and publishes all documents of the window; the fields before `batch` are the caller's. Forecasts first: readers wait
+ * for them, and nothing else is read before they lie on the shelf. A document that cannot be published is logged and left
+ * as it was. No transaction: a batch and its forecasts were committed together and never change, and the rest may be a
+ * moment apart. */
+int window_show(struct db *db, struct arena *arena, struct window *window, struct shelf *shelf) BTCF_MUST_CHECK;
 
 /* The page of the forecast served at a horizon; false when there is none. */
 bool window_forecast(const struct window *window, int64_t horizon_s, struct forecast_page *page);

@@ -206,7 +206,8 @@ static int64_t next_pause_ms(const struct ingest_role *role)
     int64_t pause_max_ms = is_live ? role->settings->provider_poll_ms : PAUSE_MAX_MS;
     if (pause_ms > pause_max_ms)
         pause_ms = pause_max_ms;
-    return pause_ms > PACE_MS ? pause_ms : PACE_MS;
+    int64_t pause_min_ms = is_live ? PACE_MS : 1; /* a market's clock that runs fast is met at the millisecond */
+    return pause_ms > pause_min_ms ? pause_ms : pause_min_ms;
 }
 
 /* The market of a replay stands still while nobody looks after it. */

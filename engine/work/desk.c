@@ -43,11 +43,16 @@ int desk_round(struct desk *desk)
     arena_reset(desk->arena);
     if (reclaim(desk) < 0)
         return -1;
-    if (work_plan(desk->db, desk->arena, desk->settings, lane, clock_wall_ms()) < 0)
-        return -1;
+    /* What is there goes before what might be due: a forecast that waits is in the queue with its candle. */
     int claimed = queue_claim(desk->db, desk->arena, &claimant, clock_wall_ms(), &job);
+    if (claimed == 0 && work_plan(desk->db, desk->arena, desk->settings, lane, clock_wall_ms()) < 0)
+        return -1;
+    if (claimed == 0)
+        claimed = queue_claim(desk->db, desk->arena, &claimant, clock_wall_ms(), &job);
     if (claimed > 0)
         do_job(desk, &job);
+    if (claimed == 0 && keep_refresh(&desk->keep, desk->db) < 0)
+        return -1;
     return claimed;
 }
 

@@ -1,4 +1,4 @@
-/* A worker's desk: plan, claim, do, settle; one job at a time. The role around it connects, waits and beats.
+/* A worker's desk: claim, do, settle; one job at a time. When there is none, plan. The role around it connects, waits and beats.
  */
 #ifndef WORK_DESK_H
 #define WORK_DESK_H

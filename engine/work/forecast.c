@@ -36,6 +36,7 @@ struct run {
     struct issue issue;
     struct batch_row row;
     const char *served[HORIZON_COUNT];
+    int64_t begun_us, known_us, loaded_us, made_us; /* when job, history, models and storing began */
 };
 
 static int is_obsolete(struct work *work, const struct run *run, bool *obsolete);
@@ -46,7 +47,7 @@ static int end_without(struct work *work);
 
 int work_forecast(struct work *work)
 {
-    struct run run = {0};
+    struct run run = {.begun_us = clock_mono_us()};
     if (payload_text(work, "feed", &run.feed) < 0 || payload_i64(work, "issued_at", &run.issued_at) < 0)
         return -1;
     bool obsolete;
@@ -64,8 +65,12 @@ int work_forecast(struct work *work)
     metric_add(METRIC_forecasts_stored_total, (int64_t)run.issue.count);
     char issued_at[TIME_TEXT_SIZE];
     time_format(run.issued_at, issued_at);
-    log_info("forecast.stored", "%zu forecasts of %s from %s at %.2f", run.issue.count, run.feed, issued_at,
-             run.issue.origin_price);
+    int64_t now_us = clock_mono_us();
+    log_info("forecast.stored",
+             "%zu forecasts of %s from %s at %.2f; ms: %.1f states, %.1f history, %.1f models, %.1f rows",
+             run.issue.count, run.feed, issued_at, run.issue.origin_price,
+             (double)(run.known_us - run.begun_us) / 1e3, (double)(run.loaded_us - run.known_us) / 1e3,
+             (double)(run.made_us - run.loaded_us) / 1e3, (double)(now_us - run.made_us) / 1e3);
     return 0;
 }
 
@@ -85,16 +90,21 @@ static int make_issue(struct work *work, struct run *run)
 {
     struct series series;
     struct feed feed;
+    if (feed_load_active(work->db, work->settings->symbol, &feed) < 0 ||
+        keep_states(work->keep, work->db, run->feed, run->issued_at) < 0)
+        return -1;
+    run->known_us = clock_mono_us();
     run->options.fits = work->keep->fits;
     run->options.policy = FITS_NEWEST;
     struct history_query query = {.feed = run->feed,
                                   .end_ms = run->issued_at,
                                   .points = issue_points(&run->options, HISTORY_STEP_S * MS_PER_S)};
-    if (feed_load_active(work->db, work->settings->symbol, &feed) < 0 ||
-        keep_states(work->keep, work->db, run->feed, run->issued_at) < 0 ||
-        history_follow(work->db, work->arena, work->keep->history, &query, &series, &run->row.sources) < 0 ||
-        issue_make(work->arena, &series, &run->options, &run->issue) < 0)
+    if (history_follow(work->db, work->arena, work->keep->history, &query, &series, &run->row.sources) < 0)
         return -1;
+    run->loaded_us = clock_mono_us();
+    if (issue_make(work->arena, &series, &run->options, &run->issue) < 0)
+        return -1;
+    run->made_us = clock_mono_us();
     char *data_hash = arena_alloc(work->arena, DIGEST_HEX_SIZE);
     ledger_data_hash(series.close, series.count, data_hash);
     run->row.feed = run->feed;

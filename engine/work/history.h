@@ -31,16 +31,18 @@ int history_lay_out(struct arena *arena, const struct history_query *query, cons
                     size_t count, struct series *series) BTCF_MUST_CHECK;
 
 /* The hours of one feed as a worker keeps them from one job to the next, so that an hour that closes costs one row instead
- * of all of them. Nothing is taken on trust: the change numbers of the kept candles are compared with the table's at each
- * follow, and whatever was revised in between has everything loaded again. */
+ * of all of them. */
 struct history_cache;
 struct history_cache *history_cache_create(void);
 void history_cache_free(struct history_cache **cache);
 
 /* As history_load and history_sources together, bit for bit; query->points must not be 0. The cache turns to query->feed
- * when it held another. */
+ * when it held another. What was revised since the last time has everything loaded again. */
 int history_follow(struct db *db, struct arena *arena, struct history_cache *cache, const struct history_query *query,
                    struct series *series, const char **sources) BTCF_MUST_CHECK;
+
+/* Between two jobs: compares all that is kept with the table, and loads it again where they differ. */
+int history_check(struct db *db, struct history_cache *cache) BTCF_MUST_CHECK;
 
 /* Where the candles of that series came from: a JSON array of {"source", "quote"}. */
 int history_sources(struct db *db, struct arena *arena, const struct history_query *query,

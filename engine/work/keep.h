@@ -17,13 +17,20 @@ struct keep {
     struct fits *fits; /* of `feed` */
     char feed[FEED_NAME_SIZE];
     struct state_slots slots;
+    bool is_unchecked; /* the history was used since it was last compared with the table */
+    int64_t refreshed_mono_ms;
 };
 
 void keep_init(struct keep *keep);
 void keep_release(struct keep *keep);
 
-/* keep->fits with the newest states that are stored for the feed and may be used at origin_ms. What was kept of another
- * feed is forgotten. */
+/* keep->fits with states of the feed: those that are kept already, or, for a feed that is new to this process, the newest
+ * ones that may be used at origin_ms. What was kept of another feed is forgotten. */
 int keep_states(struct keep *keep, struct db *db, const char *feed, int64_t origin_ms) BTCF_MUST_CHECK;
+
+/* Between two jobs: takes over what has been trained since, and checks the history that is kept, so that no forecast waits for that. At most once in
+ * KEEP_REFRESH_MS. */
+#define KEEP_REFRESH_MS 1000
+int keep_refresh(struct keep *keep, struct db *db) BTCF_MUST_CHECK;
 
 #endif

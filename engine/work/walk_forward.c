@@ -44,6 +44,7 @@ struct walk {
     struct series series; /* up to begin_ms */
     int64_t horizons_s[HORIZON_COUNT];
     struct issue_options options;
+    struct fits *fits;
 };
 
 /* Scores of one model at one horizon, collected over a chunk. */
@@ -62,6 +63,7 @@ struct chunk {
     struct group groups[ORIGIN_FORECASTS_MAX];
 };
 
+static int walk_all(struct work *work, struct walk *walk);
 static int prepare(struct work *work, struct walk *walk);
 static int resume(struct work *work, struct walk *walk);
 static int walk_chunk(struct work *work, struct walk *walk);
@@ -78,17 +80,27 @@ int work_walk_forward(struct work *work)
     struct walk walk = {0};
     if (payload_text(work, "feed", &walk.feed) < 0 || payload_i64(work, "begin", &walk.begin_ms) < 0)
         return -1;
-    if (prepare(work, &walk) < 0)
-        return err_wrap("while preparing the walk-forward of %s", walk.feed);
-    while (walk.done < walk.total) {
-        if (work->should_stop(work->ctx))
-            return err_set(E_TIMEOUT, "told to stop after %zu of %zu origins", walk.done, walk.total);
-        if (walk_chunk(work, &walk) < 0)
-            return err_wrap("while walking %s forward", walk.feed);
-    }
-    if (finish(work, &walk) < 0)
-        return err_wrap("while finishing the walk-forward of %s", walk.feed);
+    walk.fits = fits_create(FITS_BYTES_MAX);
+    int result = prepare(work, &walk);
+    if (result == 0)
+        result = walk_all(work, &walk);
+    if (result == 0)
+        result = finish(work, &walk);
+    fits_free(&walk.fits);
+    if (result < 0)
+        return err_wrap("while walking %s forward", walk.feed);
     log_info("walk_forward.done", "%zu origins of %s scored", walk.total, walk.feed);
+    return 0;
+}
+
+static int walk_all(struct work *work, struct walk *walk)
+{
+    while (walk->done < walk->total) {
+        if (work->should_stop(work->ctx))
+            return err_set(E_TIMEOUT, "told to stop after %zu of %zu origins", walk->done, walk->total);
+        if (walk_chunk(work, walk) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -96,7 +108,8 @@ static int prepare(struct work *work, struct walk *walk)
 {
     for (size_t i = 0; i < HORIZON_COUNT; i++)
         walk->horizons_s[i] = horizons[i].seconds;
-    walk->options = (struct issue_options){.horizons_s = walk->horizons_s, .horizon_count = HORIZON_COUNT};
+    walk->options = (struct issue_options){
+        .horizons_s = walk->horizons_s, .horizon_count = HORIZON_COUNT, .fits = walk->fits, .policy = FITS_EXACT};
     int64_t step_ms = HISTORY_STEP_S * MS_PER_S;
     int64_t span_ms = work->settings->walk_forward_days * MS_PER_DAY;
     struct history_query query = {.feed = walk->feed,
