@@ -1,16 +1,22 @@
 /* The learner: histograms, best-first splits, leaves renewed with exact quantiles.
  *
  * Structure. Friedman's gradient boosting (2001, Annals of Statistics 29, 1189-1232) with the pinball loss summed over all
- * levels. Its gradient in row i is, up to a constant, the weighted number of levels whose quantile y_i exceeds:
+ * levels. Its gradient in row i is, up to a constant, the number of levels whose quantile y_i exceeds:
  *
- *     c_i = sum over levels l of weight_l [y_i > q_l(x_i)]          a coarse PIT: large where the curve lies too low
+ *     up_i = sum over levels l of [y_i > q_l(x_i)]            a coarse PIT: large where the curve lies too low
  *
- * One tree per round is fitted to c by least squares, the leaf with the best split first (Shi 2007; LightGBM: Ke et al.
+ * One tree per round is fitted to it by least squares, the leaf with the best split first (Shi 2007; LightGBM: Ke et al.
  * 2017), over histograms of at most 64 bins, the larger child's histogram by subtraction. Growing a tree per level
  * instead costs as many times more and, with a thousand independent rows, mostly fits each level's noise.
  *
- * c is an integer, so a bin is one 64-bit word, rows above and sum of c below, filled by one addition; sums are exact
- * whatever their order, and so is the subtraction.
+ * Where only the scale of a two-sided y changes, up_i averages to the same on both sides of any cut. Such y are split on
+ *
+ *     out_i = sum over l above the median of [y_i > q_l(x_i)] + sum over l below it of [y_i < q_l(x_i)]
+ *
+ * as well; a cut's worth is the sum of both, each in units of its own variance.
+ *
+ * Both are integers, so a bin is one 64-bit word, from above: rows, sum of out, sum of up; filled by one addition. Sums are
+ * exact whatever their order, and so is the subtraction.
  *
  * Leaves. As in Friedman's LAD_TreeBoost, each leaf and level gets the exact quantile of the residuals y - q_l(x) of its
  * rows, shrunk by `rate`: the constant that would minimise the pinball loss there. A gradient step of one size for all
@@ -27,8 +33,10 @@
 
 #define SPLITS_MAX (BOOST_LEAVES_MAX - 1)
 #define EDGE_ROWS_MAX 4096 /* rows, evenly spread, whose values place the edges of the bins */
-#define COUNT_SHIFT 32     /* a histogram's word: rows above this bit, sum of c below */
-#define SUM_MASK UINT64_C(0xffffffff)
+#define CHANNELS 2         /* up and out */
+#define CHANNEL_BITS 23    /* hold BOOST_ROWS_MAX x BOOST_LEVELS_MAX */
+#define COUNT_SHIFT (CHANNELS * CHANNEL_BITS)
+#define CHANNEL_MASK ((UINT64_C(1) << CHANNEL_BITS) - 1)
 
 /* A child below BOOST_LEAVES_MAX is a leaf; above, a split's index + BOOST_LEAVES_MAX, larger than its parent's. */
 struct split {
@@ -68,9 +76,9 @@ struct grower {
     struct boost_forest *forest;
     double *quantiles; /* levels x rows: the forest's so far */
     double *residuals; /* scratch: rows */
-    uint32_t *above;   /* c of each row */
+    uint64_t *words;   /* what each row adds to its bins */
     uint32_t *order, *spare;
-    double variance; /* of c over all rows */
+    double variances[CHANNELS]; /* over all rows */
     struct leaf leaves[BOOST_LEAVES_MAX];
     size_t leaf_count;
 };
@@ -184,29 +192,44 @@ static void fill_histogram(const struct grower *grower, const struct leaf *leaf)
     for (size_t i = 0; i < leaf->count; i++) {
         uint32_t row = grower->order[leaf->begin + i];
         const uint8_t *bins = grower->table->bins + row * width;
-        uint64_t word = (UINT64_C(1) << COUNT_SHIFT) + grower->above[row];
-
         for (size_t feature = 0; feature < width; feature++)
-            leaf->histogram[feature * BOOST_BINS_MAX + bins[feature]] += word;
+            leaf->histogram[feature * BOOST_BINS_MAX + bins[feature]] += grower->words[row];
     }
 }
 
-/* The best cut of one feature. With n rows and sum C in the leaf, n1 and C1 below the cut, n2 above, the squared error of c
- * falls by (C1 - n1 C / n)^2 n / (n1 n2). */
+static double channel_of(uint64_t word, size_t channel)
+{
+    return (double)((word >> (channel * CHANNEL_BITS)) & CHANNEL_MASK);
+}
+
+/* With n rows and sum C in the leaf, n1 and C1 below the cut, n2 above, the squared error falls by
+ * (C1 - n1 C / n)^2 n / (n1 n2). */
+static double gain_of(const struct grower *grower, uint64_t total, uint64_t below)
+{
+    double all = (double)(total >> COUNT_SHIFT), count = (double)(below >> COUNT_SHIFT), gain = 0.0;
+
+    for (size_t channel = 0; channel < CHANNELS; channel++) {
+        double excess = channel_of(below, channel) - count * channel_of(total, channel) / all;
+
+        if (grower->variances[channel] > 0.0)
+            gain += excess * excess / grower->variances[channel];
+    }
+    return gain * all / (count * (all - count));
+}
+
+/* The best cut of one feature. */
 static void try_feature(const struct grower *grower, struct leaf *leaf, uint64_t total, size_t feature)
 {
     const uint64_t *words = leaf->histogram + feature * BOOST_BINS_MAX;
     size_t least = grower->options->leaf_rows_min;
-    double mean = (double)(total & SUM_MASK) / (double)leaf->count;
     uint64_t below = 0;
 
     for (size_t bin = 0; bin < grower->table->edge_counts[feature]; bin++) {
         below += words[bin];
-        size_t count = (size_t)(below >> COUNT_SHIFT), rest = leaf->count - count;
-        if (count < least || rest < least || words[bin] == 0)
+        size_t count = (size_t)(below >> COUNT_SHIFT);
+        if (count < least || leaf->count - count < least || words[bin] == 0)
             continue;
-        double excess = (double)(below & SUM_MASK) - (double)count * mean;
-        double gain = excess * excess * (double)leaf->count / ((double)count * (double)rest);
+        double gain = gain_of(grower, total, below);
         if (gain > leaf->best.gain)
             leaf->best = (struct candidate){gain, feature, bin};
     }
@@ -216,14 +239,13 @@ static void find_best(const struct grower *grower, struct leaf *leaf)
 {
     uint64_t total = 0;
 
-    leaf->best = (struct candidate){.gain = grower->options->gain_min * grower->variance};
+    leaf->best = (struct candidate){.gain = grower->options->gain_min};
     for (size_t bin = 0; bin < BOOST_BINS_MAX; bin++)
         total += leaf->histogram[bin];
-    double least = leaf->best.gain;
     if (leaf->count >= 2 * grower->options->leaf_rows_min)
         for (size_t feature = 0; feature < grower->table->width; feature++)
             try_feature(grower, leaf, total, feature);
-    if (leaf->best.gain <= least)
+    if (leaf->best.gain <= grower->options->gain_min)
         leaf->best.gain = 0.0;
 }
 
@@ -315,26 +337,36 @@ static void grow_tree(struct grower *grower, struct tree *tree)
 
 /* ---- rounds ---- */
 
-/* Counts c afresh, and its variance. */
-static void count_above(struct grower *grower)
+/* Counts, for each row, the levels of one channel that it passes, and their variance over the rows. */
+static void count_channel(struct grower *grower, size_t channel)
 {
-    const struct boost_options *options = grower->options;
     size_t rows = grower->sample->count;
     double sum = 0.0, squares = 0.0;
 
-    memset(grower->above, 0, rows * sizeof *grower->above);
-    for (size_t level = 0; level < options->level_count; level++) {
+    for (size_t level = 0; level < grower->options->level_count; level++) {
         const double *quantiles = grower->quantiles + level * rows, *y = grower->sample->y;
-        uint32_t weight = options->weights == NULL ? 1 : options->weights[level];
+        bool is_below = channel == 1 && grower->options->levels[level] < 0.5;
 
         for (size_t i = 0; i < rows; i++)
-            grower->above[i] += y[i] > quantiles[i] ? weight : 0;
+            grower->words[i] += (uint64_t)(is_below ? y[i] < quantiles[i] : y[i] > quantiles[i])
+                                << (channel * CHANNEL_BITS);
     }
     for (size_t i = 0; i < rows; i++) {
-        sum += grower->above[i];
-        squares += (double)grower->above[i] * (double)grower->above[i];
+        double passed = channel_of(grower->words[i], channel);
+
+        sum += passed;
+        squares += passed * passed;
     }
-    grower->variance = fmax(squares / (double)rows - sum / (double)rows * sum / (double)rows, 0.0);
+    grower->variances[channel] = fmax(squares / (double)rows - sum / (double)rows * sum / (double)rows, 0.0);
+}
+
+static void count_levels(struct grower *grower)
+{
+    for (size_t i = 0; i < grower->sample->count; i++)
+        grower->words[i] = UINT64_C(1) << COUNT_SHIFT;
+    count_channel(grower, 0);
+    if (grower->options->is_two_sided)
+        count_channel(grower, 1);
 }
 
 /* Exact quantiles of what the forest leaves over in one leaf, shrunk, and added to the forest. */
@@ -376,8 +408,6 @@ static void check_options(const struct boost_table *table, const struct boost_sa
     assert(options->leaves >= 1 && options->leaves <= BOOST_LEAVES_MAX);
     assert(options->rounds <= BOOST_ROUNDS_MAX);
     assert(options->leaf_rows_min >= 1);
-    for (size_t i = 0; options->weights != NULL && i < options->level_count; i++)
-        assert(options->weights[i] <= BOOST_WEIGHT_MAX);
 }
 
 void boost_grow(struct arena *arena, const struct boost_table *table, const struct boost_sample *sample,
@@ -392,14 +422,14 @@ void boost_grow(struct arena *arena, const struct boost_table *table, const stru
     forest->rounds_max = (uint32_t)options->rounds;
     grower.quantiles = arena_array(arena, sample->count * options->level_count, sizeof(double));
     grower.residuals = arena_array(arena, sample->count, sizeof(double));
-    grower.above = arena_array(arena, sample->count, sizeof(uint32_t));
+    grower.words = arena_array(arena, sample->count, sizeof(uint64_t));
     grower.order = arena_array(arena, sample->count, sizeof(uint32_t));
     grower.spare = arena_array(arena, sample->count, sizeof(uint32_t));
     for (size_t i = 0; i < options->leaves; i++)
         grower.leaves[i].histogram = arena_array(arena, table->width * BOOST_BINS_MAX, sizeof(uint64_t));
     begin_forest(&grower);
     while (forest->rounds < options->rounds) {
-        count_above(&grower);
+        count_levels(&grower);
         grow_tree(&grower, tree_at(forest, forest->rounds));
         if (grower.leaf_count == 1)
             break;

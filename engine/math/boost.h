@@ -26,7 +26,6 @@
 #define BOOST_WIDTH_MAX 64
 #define BOOST_ROUNDS_MAX 400
 #define BOOST_ROWS_MAX ((size_t)100000)
-#define BOOST_WEIGHT_MAX 1000
 
 /* Features cut into at most BOOST_BINS_MAX bins each, of about equally many rows. Bin b holds x with
  * edges[b-1] <= x < edges[b]. */
@@ -46,11 +45,13 @@ struct boost_sample {
 struct boost_options {
     const double *levels; /* ascending, within 0..1 */
     size_t level_count;
-    /* What a row above the level's quantile counts for in the choice of splits, 1..BOOST_WEIGHT_MAX; NULL: all alike. */
-    const uint32_t *weights;
+    /* Whether splits are also sought where y spreads, not only where it rises. For y on both sides of its centre, whose
+     * scale may change while its median does not; a size, which is never negative, rises when it spreads. */
+    bool is_two_sided;
     size_t rounds, leaves, leaf_rows_min;
-    double rate;     /* shrinkage: share of a leaf's quantiles that is believed */
-    double gain_min; /* least worth of a split, in standard errors squared (a chi-square of one degree of freedom) */
+    double rate; /* shrinkage: share of a leaf's quantiles that is believed */
+    double
+        gain_min; /* least worth of a split: squared error that it takes away, in units of the variance of one row */
 };
 
 struct boost_forest;

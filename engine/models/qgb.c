@@ -21,10 +21,9 @@
 
 #include "core/err.h"
 #include "math/boost.h"
+#include "models/moves.h"
 #include "models/plain.h"
 #include "models/qgb_features.h"
-#include "models/season.h"
-#include "models/volatility.h"
 
 #define NAME "qgb"
 #define DAY_MS INT64_C(86400000)
@@ -35,14 +34,20 @@
 #define ROWS_MIN_DAILY 400
 #define SCALE_FLOOR 0.01
 #define MOVE_FLOOR 1e-3
-#define LEVELS ((QUANTILE_COUNT - 1) / 2)
 #define RATE 0.05
 #define LEAVES 8
-#define ROUNDS_SHORT 60 /* up to a day ahead, on steps below a day */
-#define ROUNDS_LONG 30
-#define LEAF_ROWS_HOURLY 400
-#define LEAF_ROWS_DAILY 100
+#define STRIDE_HOURLY 2 /* neighbouring origins teach nearly the same: every second one counts */
 #define SHARE_SHOWN 0.05
+
+/* How forests grow, by the distance that they look ahead: the last line of the step's table that begins at or below it. */
+struct regime {
+    size_t steps;
+    size_t rounds;
+    double leaf_share; /* least part of all rows in a leaf */
+};
+static const struct regime regimes_hourly[] = {{1, 60, 0.05}, {12, 60, 0.10}};
+static const struct regime regimes_daily[] = {{1, 40, 0.05}, {3, 20, 0.15}};
+#define LEAF_ROWS_MIN 20
 
 /* Forests follow the struct, one for each horizon that could be fitted, at `offset` bytes from its beginning. */
 struct qgb_state {
@@ -70,95 +75,29 @@ static struct model_need qgb_need(const struct model_params *params, int64_t ste
     return (struct model_need){.min = min, .used = lookback + window > min ? lookback + window : min};
 }
 
-/* |r| at level a is r at (1 + a) / 2: the upper half of the curve's levels. */
-static void make_levels(double *levels)
+static const struct regime *regime_for(int64_t step_ms, size_t steps)
 {
-    for (size_t i = 0; i < LEVELS; i++)
-        levels[i] = 2.0 * quantile_levels[QUANTILE_MEDIAN + 1 + i] - 1.0;
+    const struct regime *table = step_ms >= DAY_MS ? regimes_daily : regimes_hourly;
+    size_t at = step_ms >= DAY_MS ? BTCF_LENGTH(regimes_daily) : BTCF_LENGTH(regimes_hourly);
+
+    while (at > 1 && table[at - 1].steps > steps)
+        at--;
+    return &table[at - 1];
 }
 
-static struct boost_options options_for(int64_t step_ms, const double *levels)
+static struct boost_options options_for(int64_t step_ms, size_t steps, size_t rows, const double *levels)
 {
-    bool is_daily = step_ms >= DAY_MS;
+    const struct regime *regime = regime_for(step_ms, steps);
+    size_t leaf_rows = (size_t)(regime->leaf_share * (double)rows);
 
     return (struct boost_options){
         .levels = levels,
-        .level_count = LEVELS,
-        .rounds = is_daily ? ROUNDS_LONG : ROUNDS_SHORT,
+        .level_count = MOVE_LEVELS,
+        .rounds = regime->rounds,
         .leaves = LEAVES,
-        .leaf_rows_min = is_daily ? LEAF_ROWS_DAILY : LEAF_ROWS_HOURLY,
+        .leaf_rows_min = leaf_rows > LEAF_ROWS_MIN ? leaf_rows : LEAF_ROWS_MIN,
         .rate = RATE,
     };
-}
-
-/* ---- fit ---- */
-
-/* Rows of a fit: origins first .. first + count - 1 of the series that was cut to what counts. */
-struct training {
-    const struct series *series;
-    const struct qgb_columns *columns;
-    const struct season *season;
-    size_t first, count;
-    double *x; /* count x QGB_WIDTH */
-    struct boost_table table;
-};
-
-static int64_t close_ms(const struct series *series, size_t point)
-{
-    return series->end_ms - (int64_t)(series->count - 1 - point) * series->step_ms;
-}
-
-static void make_rows(struct arena *arena, struct training *training)
-{
-    training->x = arena_array(arena, training->count * QGB_WIDTH, sizeof *training->x);
-    for (size_t i = 0; i < training->count; i++)
-        qgb_row(training->columns, training->first + i, training->x + i * QGB_WIDTH);
-    boost_table_make(arena, training->x, training->count, QGB_WIDTH, &training->table);
-}
-
-/* Deviation of the `steps` after point i, by the scale and the pattern. */
-static double unit_of(const struct training *training, size_t i, size_t steps)
-{
-    double ahead = season_mean(training->season, close_ms(training->series, i), steps);
-
-    return qgb_scale(training->columns, i) * sqrt((double)steps * ahead);
-}
-
-static void fit_horizon(struct arena *arena, struct training *training, size_t steps,
-                        const struct boost_options *options, struct boost_forest *forest)
-{
-    const double *closes = training->series->log_close;
-    size_t count = training->series->count - steps - training->first;
-    double *y = arena_array(arena, count, sizeof *y);
-
-    for (size_t i = 0; i < training->count; i++) {
-        size_t at = training->first + i;
-
-        training->x[i * QGB_WIDTH + QGB_AHEAD] =
-            0.5 * log(season_mean(training->season, close_ms(training->series, at), steps));
-        if (i < count)
-            y[i] = log(fmax(fabs(closes[at + steps] - closes[at]) / unit_of(training, at, steps), MOVE_FLOOR));
-    }
-    boost_table_column(arena, &training->table, training->x, QGB_AHEAD);
-    boost_grow(arena, &training->table, &(struct boost_sample){y, count}, options, forest);
-}
-
-static struct qgb_state *make_state(struct arena *arena, const struct model_task *task, size_t points,
-                                    size_t forest_bytes)
-{
-    size_t bytes = sizeof(struct qgb_state);
-    struct qgb_state *state;
-
-    state = model_state_make(arena, &model_qgb, task, points, bytes + task->count * forest_bytes);
-    for (size_t i = 0; i < task->count; i++) {
-        struct model_need need = qgb_need(task->params, task->series->step_ms, task->steps[i]);
-
-        if (points < need.min)
-            continue;
-        state->offset[i] = bytes + i * forest_bytes;
-        state->length[i] = forest_bytes;
-    }
-    return state;
 }
 
 static struct boost_forest *forest_at(const struct qgb_state *state, size_t index)
@@ -166,37 +105,123 @@ static struct boost_forest *forest_at(const struct qgb_state *state, size_t inde
     return (struct boost_forest *)((uintptr_t)state + state->offset[index]);
 }
 
+/* ---- fit ---- */
+
+static double mean_square(const struct series *series)
+{
+    double sum = 0.0;
+
+    for (size_t i = 1; i < series->count; i++) {
+        double move = series->log_close[i] - series->log_close[i - 1];
+
+        sum += move * move;
+    }
+    return sum / (double)(series->count - 1);
+}
+
+/* Rows of a fit: row i is the origin at point first + i x stride of the series, which was cut to what counts. */
+struct training {
+    const struct series *series;
+    const struct qgb_columns *columns;
+    const struct season *season;
+    size_t first, stride, rows;
+    double *x; /* rows x QGB_WIDTH */
+    struct boost_table table;
+};
+
+/* As many rows as the shortest horizon has outcomes for. */
+static void make_rows(struct arena *arena, struct training *training, size_t steps)
+{
+    size_t last = training->series->count - 1 - steps;
+
+    training->rows = (last - training->first) / training->stride + 1;
+    training->x = arena_array(arena, training->rows * QGB_WIDTH, sizeof *training->x);
+    for (size_t i = 0; i < training->rows; i++)
+        qgb_row(training->columns, training->first + i * training->stride, training->x + i * QGB_WIDTH);
+    boost_table_make(arena, training->x, training->rows, QGB_WIDTH, &training->table);
+}
+
+/* Outcomes of the rows that have one, and for all rows the column that knows the horizon. Returns how many there are. */
+static size_t make_outcomes(struct training *training, size_t steps, double *y)
+{
+    const struct series *series = training->series;
+    size_t count = 0;
+
+    for (size_t i = 0; i < training->rows; i++) {
+        size_t at = training->first + i * training->stride;
+        int64_t origin_ms = series->end_ms - (int64_t)(series->count - 1 - at) * series->step_ms;
+        double ahead = season_mean(training->season, origin_ms, steps);
+
+        training->x[i * QGB_WIDTH + QGB_AHEAD] = 0.5 * log(ahead);
+        if (at + steps >= series->count)
+            continue;
+        double unit = qgb_scale(training->columns, at) * sqrt((double)steps * ahead);
+        double move = fabs(series->log_close[at + steps] - series->log_close[at]);
+        y[count++] = log(fmax(move / unit, MOVE_FLOOR));
+    }
+    return count;
+}
+
+static void fit_horizon(struct arena *arena, struct training *training, size_t steps, struct boost_forest *forest)
+{
+    double *y = arena_array(arena, training->rows, sizeof *y), levels[MOVE_LEVELS];
+    size_t count = make_outcomes(training, steps, y);
+
+    moves_levels(levels);
+    struct boost_options options = options_for(training->series->step_ms, steps, count, levels);
+    boost_table_column(arena, &training->table, training->x, QGB_AHEAD);
+    boost_grow(arena, &training->table, &(struct boost_sample){y, count}, &options, forest);
+}
+
+static size_t forest_bytes(int64_t step_ms, size_t steps)
+{
+    struct boost_options options = options_for(step_ms, steps, 0, NULL);
+
+    return boost_forest_bytes(&options);
+}
+
+static struct qgb_state *make_state(struct arena *arena, const struct model_task *task, size_t points)
+{
+    int64_t step_ms = task->series->step_ms;
+    size_t bytes = sizeof(struct qgb_state);
+
+    for (size_t i = 0; i < task->count; i++)
+        bytes += forest_bytes(step_ms, task->steps[i]);
+    struct qgb_state *state = model_state_make(arena, &model_qgb, task, points, bytes);
+    size_t offset = sizeof *state;
+    for (size_t i = 0; i < task->count; i++) {
+        state->length[i] = forest_bytes(step_ms, task->steps[i]);
+        if (points >= qgb_need(task->params, step_ms, task->steps[i]).min)
+            state->offset[i] = offset;
+        offset += state->length[i];
+    }
+    return state;
+}
+
 static int qgb_fit(struct arena *arena, const struct model_task *task, struct model_state **result)
 {
     struct model_need need = qgb_need(task->params, task->series->step_ms, task->steps[0]);
-    double levels[LEVELS];
 
     if (plain_check_length(NAME, task->series, need, task->steps[0]) < 0)
         return -1;
     struct series recent = series_tail(task->series, need.used);
-    struct volatility volatility;
-    volatility_make(arena, &recent, &volatility);
-    double mean = volatility_mean(volatility.squared, recent.count - 1, recent.count);
+    double mean = mean_square(&recent);
     if (!(mean > 0.0))
         return plain_refuse_still(NAME, recent.count);
 
-    make_levels(levels);
-    struct boost_options options = options_for(recent.step_ms, levels);
-    struct qgb_state *state = make_state(arena, task, recent.count, boost_forest_bytes(&options));
+    struct qgb_state *state = make_state(arena, task, recent.count);
     state->floor = SCALE_FLOOR * SCALE_FLOOR * mean;
-    season_learn(&state->season, volatility.range,
-                 &(struct season_clock){recent.count, recent.end_ms, recent.step_ms}, recent.count - 1, recent.count);
-
+    moves_season(arena, &recent, &state->season);
     struct qgb_market market = {&recent, &state->season, state->floor};
     struct training training = {.series = &recent,
                                 .columns = qgb_columns_make(arena, &market),
                                 .season = &state->season,
-                                .first = qgb_lookback(recent.step_ms) - 1};
-    training.count = recent.count - task->steps[0] - training.first;
-    make_rows(arena, &training);
+                                .first = qgb_lookback(recent.step_ms) - 1,
+                                .stride = recent.step_ms >= DAY_MS ? 1 : STRIDE_HOURLY};
+    make_rows(arena, &training, task->steps[0]);
     for (size_t i = 0; i < task->count; i++)
         if (state->offset[i] > 0)
-            fit_horizon(arena, &training, task->steps[i], &options, forest_at(state, i));
+            fit_horizon(arena, &training, task->steps[i], forest_at(state, i));
     *result = &state->head;
     return 0;
 }
@@ -217,19 +242,14 @@ static int forecast_one(const struct qgb_state *state, size_t steps, double unit
                         struct quantile_curve *curve)
 {
     size_t index = model_state_index(&state->head, steps);
-    double logs[LEVELS];
+    double sizes[MOVE_LEVELS];
 
     if (check_horizon(state, index, steps) < 0)
         return -1;
-    boost_predict(forest_at(state, index), x, logs);
-    curve->log_return[QUANTILE_MEDIAN] = 0.0;
-    for (size_t i = 0; i < LEVELS; i++) {
-        double move = unit * exp(logs[i]);
-
-        curve->log_return[QUANTILE_MEDIAN + 1 + i] = move;
-        curve->log_return[QUANTILE_MEDIAN - 1 - i] = -move;
-    }
-    return quantile_curve_finish(curve, state->head.params.mirrored);
+    boost_predict(forest_at(state, index), x, sizes);
+    for (size_t i = 0; i < MOVE_LEVELS; i++)
+        sizes[i] = exp(sizes[i]);
+    return moves_curve(sizes, unit, curve) < 0 ? err_wrap(NAME) : 0;
 }
 
 static void refuse_all(struct arena *arena, const struct model_task *task, struct model_answer *answers)
@@ -270,28 +290,19 @@ static void qgb_forecast(struct arena *arena, const struct model_state *head, co
 
 /* ---- state ---- */
 
-static bool is_season(const struct season *season)
-{
-    if (season->cells < 1 || season->cells > SEASON_CELLS_MAX || season->step_ms <= 0)
-        return false;
-    for (size_t i = 0; i < season->cells; i++)
-        if (!(season->factor[i] > 0.0) || !isfinite(season->factor[i]))
-            return false;
-    return true;
-}
-
 static bool qgb_is_whole(const struct model_state *head)
 {
     const struct qgb_state *state = (const struct qgb_state *)head;
 
-    if (head->bytes < sizeof *state || !(state->floor > 0.0) || !isfinite(state->floor) || !is_season(&state->season))
+    if (head->bytes < sizeof *state || !(state->floor > 0.0) || !isfinite(state->floor) ||
+        !season_is_whole(&state->season))
         return false;
     for (size_t i = 0; i < head->step_count; i++) {
         if (state->offset[i] == 0)
             continue;
         if (state->offset[i] < sizeof *state || state->offset[i] % sizeof(double) != 0 ||
             state->offset[i] > head->bytes || state->length[i] > head->bytes - state->offset[i] ||
-            !boost_forest_is_whole(forest_at(state, i), state->length[i], QGB_WIDTH, LEVELS))
+            !boost_forest_is_whole(forest_at(state, i), state->length[i], QGB_WIDTH, MOVE_LEVELS))
             return false;
     }
     return true;

@@ -3,7 +3,9 @@
  * Seven windows, from three points to three months of hours (half a year of days), and the same measures at each: a tree
  * picks. What trees cannot do well, ratios and sums, is done here; what they can, interactions and thresholds, is not.
  *
- *     scale          EWMA of (return / pattern)^2, L = 0.97 for steps below a day, 0.94 from a day on
+ *     scale          root of an EWMA of (return / pattern)^2, L = 0.97
+ *     target         what moves are measured in: scale^(1-w) x LONG^w, LONG the root of the mean range^2 over the longest
+ *                    window; w = 0 for steps below a day, 1/2 from a day on, where bursts die within the horizon
  *     rv, range      log of the root of the mean variance over a window / scale: from closes, and from the candles' ranges
  *     move           scaled momentum: log return over a window / (scale sqrt(window))
  *     volume         log ratio of mean volumes (divided by the pattern) over two windows
@@ -20,8 +22,8 @@
 
 #define DAY_MS INT64_C(86400000)
 #define HOURS_IN_DAY 24
-#define LAMBDA_HOURLY 0.97
-#define LAMBDA_DAILY 0.94
+#define LAMBDA 0.97
+#define LONG_SHARE_DAILY 0.5
 #define WINDOWS 9
 #define LOG_MAX 20.0 /* log ratios and scaled moves beyond this tell no more */
 
@@ -40,8 +42,8 @@ const char *const qgb_feature_names[QGB_WIDTH] = {
 struct qgb_columns {
     const struct series *series;
     const size_t *windows;
-    double floor;
-    const double *ewma;             /* the scale squared */
+    double floor, long_share;
+    const double *ewma;
     const double *squared[WINDOWS]; /* means over each window of the adjusted columns */
     const double *range[WINDOWS];
     const double *volume[WINDOWS];
@@ -98,7 +100,6 @@ const struct qgb_columns *qgb_columns_make(struct arena *arena, const struct qgb
 {
     struct qgb_columns *columns = arena_alloc(arena, sizeof *columns);
     const struct series *series = market->series;
-    double lambda = series->step_ms >= DAY_MS ? LAMBDA_DAILY : LAMBDA_HOURLY;
     size_t lookback = qgb_lookback(series->step_ms);
     double *ewma = arena_array(arena, series->count, sizeof *ewma);
 
@@ -108,14 +109,23 @@ const struct qgb_columns *qgb_columns_make(struct arena *arena, const struct qgb
     columns->windows = windows_of(series->step_ms);
     columns->floor = market->floor;
     adjust(arena, market, columns);
-    volatility_ewma(columns->adjusted, series->count, lambda, lookback / 2, ewma);
+    volatility_ewma(columns->adjusted, series->count, LAMBDA, lookback / 2, ewma);
     columns->ewma = ewma;
+    columns->long_share = series->step_ms >= DAY_MS ? LONG_SHARE_DAILY : 0.0;
     return columns;
+}
+
+/* The unit of the features. */
+static double near_scale(const struct qgb_columns *columns, size_t i)
+{
+    return sqrt(fmax(columns->ewma[i], columns->floor));
 }
 
 double qgb_scale(const struct qgb_columns *columns, size_t i)
 {
-    return sqrt(fmax(columns->ewma[i], columns->floor));
+    double near = near_scale(columns, i), far = sqrt(fmax(columns->range[W8][i], columns->floor));
+
+    return columns->long_share > 0.0 ? near * pow(far / near, columns->long_share) : near;
 }
 
 static double bounded(double value)
@@ -172,7 +182,7 @@ void qgb_row(const struct qgb_columns *columns, size_t i, double *x)
 {
     static const enum window squared[] = {W0, W4, W5, W6, W7, W8}, range[] = {W0, W1, W2, W3, W5, W6, W7};
     static const enum window moves[] = {W1, W2, W4, W6, W7};
-    double scale = qgb_scale(columns, i);
+    double scale = near_scale(columns, i);
 
     assert(i + 1 >= qgb_lookback(columns->series->step_ms));
     for (size_t k = 0; k < BTCF_LENGTH(squared); k++)

@@ -1,7 +1,7 @@
 /* What the boosted trees are shown of a market: one row of QGB_WIDTH numbers per origin, free of price level and currency.
  *
- * Volatilities are of returns divided by the week's pattern (season.h), and stand as logarithms of their ratio to the
- * scale, an EWMA of the same returns; what is left to learn is how far that scale is off. No look-ahead: the row at i is
+ * Volatilities are of returns divided by the week's pattern (season.h), and stand as logarithms of their ratio to
+ * an EWMA of the same returns; what is left to learn is how far a running scale is off. No look-ahead: the row at i is
  * made of points 0 .. i. It depends on nothing before the `lookback` points that end at i.
  */
 #ifndef MODELS_QGB_FEATURES_H
@@ -34,7 +34,8 @@ struct qgb_market {
 /* Everything that rows of this series need, in the arena. */
 const struct qgb_columns *qgb_columns_make(struct arena *arena, const struct qgb_market *market);
 
-/* The scale known at point i: deviation per step of returns divided by the pattern. Never below the floor's root. */
+/* The unit of moves that is known at point i: deviation per step of returns divided by the pattern. Never below the
+ * floor's root. */
 double qgb_scale(const struct qgb_columns *columns, size_t i);
 
 /* The row at point i >= qgb_lookback - 1; x[QGB_AHEAD] is left alone. */

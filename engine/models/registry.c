@@ -11,9 +11,9 @@
     MODEL(garch_t)                                                                                                   \
     MODEL(gjr_t)                                                                                                     \
     MODEL(garch_fhs)                                                                                                 \
-    MODEL(qgb)                                                                                                       \
     MODEL(har_log)                                                                                                   \
-    MODEL(qr_vol)
+    MODEL(qr_vol)                                                                                                    \
+    MODEL(qgb)
 
 #define DECLARE(name) extern const struct model model_##name;
 MODEL_LIST(DECLARE)
