@@ -21,7 +21,7 @@
 #include "core/base.h"
 
 #define BOOST_BINS_MAX 64
-#define BOOST_LEAVES_MAX 16
+#define BOOST_LEAVES_MAX 8
 #define BOOST_LEVELS_MAX 32
 #define BOOST_WIDTH_MAX 64
 #define BOOST_ROUNDS_MAX 400

@@ -2,6 +2,7 @@
  *
  *     models_bench fit ESTIMATOR SERIES ROUNDS [ORDER [PERIOD]]      one estimate, as `btcf fit` makes it
  *     models_bench update CANDLES STEP_S STEPS ROUNDS                each registered model: a fit, a forecast from that state
+ *     models_bench trees ROWS WIDTH ROUNDS                           boosted trees for fifteen quantiles, bins made anew
  *
  * STEPS are horizons in steps of the candles, with commas. Reading files is not counted. Lines are "name best median", for
  * update "name fit best median", where fit is the time of one refit; a model that refuses is left out.
@@ -14,6 +15,8 @@
 #include "cmd/number_column.h"
 #include "core/arena.h"
 #include "core/err.h"
+#include "core/rand.h"
+#include "math/boost.h"
 #include "models/estimate.h"
 #include "models/model.h"
 #include "models/series.h"
@@ -160,6 +163,47 @@ static int bench_update(char **argv)
     return 0;
 }
 
+/* Forests as large as qgb grows them: 60 trees of 8 leaves on numbers by chance, the first of which decides the scale. */
+static int bench_trees(char **argv)
+{
+    static const double levels[] = {.025, .05, .1, .2, .25, .3, .4, .5, .6, .7, .75, .8, .9, .95, .975};
+    const struct boost_options options = {.levels = levels,
+                                          .level_count = BTCF_LENGTH(levels),
+                                          .rounds = 60,
+                                          .leaves = 8,
+                                          .leaf_rows_min = 50,
+                                          .rate = 0.05,
+                                          .is_two_sided = true};
+    size_t rows = (size_t)strtoull(argv[2], NULL, 10), width = (size_t)strtoull(argv[3], NULL, 10);
+    size_t rounds = rounds_of(argv[4]);
+    double *times = calloc(rounds, sizeof *times), *x = calloc(rows * width, sizeof *x), *y = calloc(rows, sizeof *y);
+    struct rng rng;
+
+    if (times == NULL || x == NULL || y == NULL || rows > BOOST_ROWS_MAX || width > BOOST_WIDTH_MAX)
+        return 1;
+    rng_init(&rng, 1);
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t i = 0; i < width; i++)
+            x[row * width + i] = rng_uniform(&rng);
+        y[row] = (1.0 + x[row * width]) * rng_normal(&rng);
+    }
+    for (size_t i = 0; i < rounds; i++) {
+        arena_reset(arena);
+        double begin = now_ms();
+        struct boost_forest *forest = arena_alloc(arena, boost_forest_bytes(&options));
+        struct boost_table table;
+        boost_table_make(arena, x, rows, width, &table);
+        boost_grow(arena, &table, &(struct boost_sample){y, rows}, &options, forest);
+        times[i] = now_ms() - begin;
+    }
+    printf("trees ");
+    print_times(times, rounds);
+    free(times);
+    free(x);
+    free(y);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     arena = arena_create("bench", ARENA_MAX);
@@ -167,7 +211,10 @@ int main(int argc, char **argv)
         return bench_fit(argc, argv);
     if (argc == 6 && strcmp(argv[1], "update") == 0)
         return bench_update(argv);
+    if (argc == 5 && strcmp(argv[1], "trees") == 0)
+        return bench_trees(argv);
     fprintf(stderr, "usage: models_bench fit ESTIMATOR SERIES ROUNDS [ORDER [PERIOD]]\n"
-                    "       models_bench update CANDLES STEP_S STEPS ROUNDS\n");
+                    "       models_bench update CANDLES STEP_S STEPS ROUNDS\n"
+                    "       models_bench trees ROWS WIDTH ROUNDS\n");
     return 2;
 }

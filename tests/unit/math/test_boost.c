@@ -277,12 +277,15 @@ static void a_damaged_forest_is_seen(void **state)
 {
     struct numbers numbers = make_numbers();
     struct boost_options options = plain_options();
+
+    (void)state;
+    options.leaves = BOOST_LEAVES_MAX - 1;
     struct boost_forest *forest = grow(&numbers, TRAIN, &options);
     size_t bytes = boost_forest_bytes(&options);
     struct tree *tree = tree_at(forest, 30);
     const struct tree whole = *tree;
 
-    (void)state;
+    assert_int_equal(whole.leaf_count, options.leaves);
     assert_true(boost_forest_is_whole(forest, bytes, WIDTH, LEVEL_COUNT));
     assert_false(boost_forest_is_whole(forest, bytes - 8, WIDTH, LEVEL_COUNT));
     assert_false(boost_forest_is_whole(forest, 4, WIDTH, LEVEL_COUNT));
