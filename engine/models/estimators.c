@@ -11,6 +11,7 @@
 
 #define ESTIMATOR_LIST(ESTIMATOR)                                                                                    \
     ESTIMATOR(arima)                                                                                                 \
+    ESTIMATOR(ets)                                                                                                   \
     ESTIMATOR(garch)                                                                                                 \
     ESTIMATOR(garch_t)                                                                                               \
     ESTIMATOR(garch_skt)                                                                                             \
