@@ -11,6 +11,7 @@
 #include "core/rand.h"
 #include "core/str.h"
 #include "store/db.h"
+#include "work/calibration_rows.h"
 
 #define PUBLIC_ID_DIGITS 24
 #define WEIGHTS_BYTES_MAX 4096
@@ -46,6 +47,7 @@ static struct columns columns_of(struct arena *arena, const struct batch_row *ro
                                  const char *const *served, const struct batch_choice *choice);
 static bool is_served(const struct issue_forecast *forecast, const char *const *served,
                       const struct batch_choice *choice);
+static const char *applied(struct arena *arena, const struct batch_row *row, const struct issue_forecast *forecast);
 static const char *version_of(struct arena *arena, const struct batch_row *row, const char *model);
 static const char *make_public_id(struct arena *arena, const struct batch_row *row,
                                   const struct issue_forecast *forecast);
@@ -118,7 +120,7 @@ static struct columns columns_of(struct arena *arena, const struct batch_row *ro
         all.version[i] = version_of(arena, row, forecast->model);
         all.method[i] = method_of(forecast->model);
         all.weights[i] = render_weights(arena, forecast);
-        all.calibration[i] = "{}";
+        all.calibration[i] = applied(arena, row, forecast);
         all.public_id[i] = make_public_id(arena, row, forecast);
         all.horizon_s[i] = forecast->horizon_s;
         all.served[i] = is_served(forecast, served, choice);
@@ -138,6 +140,16 @@ static bool is_served(const struct issue_forecast *forecast, const char *const *
         if (choice->horizons_s[i] == forecast->horizon_s && strcmp(served[i], forecast->model) == 0)
             return true;
     return false;
+}
+
+/* Only ensembles are calibrated. */
+static const char *applied(struct arena *arena, const struct batch_row *row, const struct issue_forecast *forecast)
+{
+    const struct calibration *calibration =
+        calibration_find(row->calibrations, row->calibration_count, forecast->horizon_s);
+    if (calibration == NULL || strcmp(forecast->model, ISSUE_ENSEMBLE) != 0)
+        return "{}";
+    return calibration_text(arena, calibration);
 }
 
 /* "0.1.0+2": the release, and of a model that learns the version of its state. With the model's name, its step and

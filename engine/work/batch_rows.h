@@ -12,6 +12,8 @@ struct batch_row {
     const char *id_prefix; /* public ids are this, model and horizon; NULL: random */
     int64_t issued_at, created_wall_ms;
     bool degraded;
+    const struct calibration *calibrations; /* that the ensembles were made with */
+    size_t calibration_count;
 };
 
 /* Did a batch of this feed and origin get stored? */

@@ -20,6 +20,7 @@
 #include "models/series.h"
 #include "store/db.h"
 #include "work/batch_rows.h"
+#include "work/calibration_rows.h"
 #include "work/history.h"
 #include "work/keep.h"
 #include "work/verdict_rows.h"
@@ -36,6 +37,7 @@ struct run {
     struct issue issue;
     struct batch_row row;
     const char *served[HORIZON_COUNT];
+    struct calibration calibrations[HORIZON_COUNT];
     int64_t begun_us, known_us, loaded_us, made_us; /* when job, history, models and storing began */
 };
 
@@ -91,11 +93,14 @@ static int make_issue(struct work *work, struct run *run)
     struct series series;
     struct feed feed;
     if (feed_load_active(work->db, work->settings->symbol, &feed) < 0 ||
-        keep_states(work->keep, work->db, run->feed, run->issued_at) < 0)
+        keep_states(work->keep, work->db, run->feed, run->issued_at) < 0 ||
+        calibration_rows_load(work->db, work->arena, run->feed, run->calibrations) < 0)
         return -1;
     run->known_us = clock_mono_us();
     run->options.fits = work->keep->fits;
     run->options.policy = FITS_NEWEST;
+    run->options.calibrations = run->row.calibrations = run->calibrations;
+    run->options.calibration_count = run->row.calibration_count = HORIZON_COUNT;
     struct history_query query = {.feed = run->feed,
                                   .end_ms = run->issued_at,
                                   .points = issue_points(&run->options, HISTORY_STEP_S * MS_PER_S)};

@@ -3,6 +3,8 @@
  * One page of scores is one transaction, so a run that dies half way has done half the work; the next run finds the
  * rest. A run ends after SCORE_PAGES_MAX pages: whatever is left is planned again.
  */
+#include <string.h>
+
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/err.h"
@@ -10,6 +12,7 @@
 #include "core/metrics.h"
 #include "market/candles.h"
 #include "store/db.h"
+#include "work/calibration_rows.h"
 #include "work/history.h"
 #include "work/score_rows.h"
 #include "work/work.h"
@@ -18,7 +21,7 @@
 
 static const char SQL_NOTIFY[] = "SELECT pg_notify('" WORK_CHANNEL_SCORE "', '')";
 
-static int score_page(struct work *work, const char *feed, int64_t close_ms, size_t *count);
+static int score_page(struct work *work, const char *feed, int64_t close_ms, struct score_page *page);
 static int score_all(const struct score_due *due, size_t count, int64_t *ids, struct scored *scored);
 static int finish(struct work *work);
 
@@ -33,12 +36,14 @@ int work_score(struct work *work)
 
     size_t total = 0;
     for (int page = 0; page < SCORE_PAGES_MAX; page++) {
-        size_t count = 0;
-        if (score_page(work, feed, close_ms, &count) < 0)
+        struct score_page scores = {0};
+        if (score_page(work, feed, close_ms, &scores) < 0) {
+            db_rollback(work->db);
             return err_wrap("while scoring %s", feed);
-        total += count;
+        }
+        total += scores.count;
         work->beat(work->ctx);
-        if (count < SCORE_PAGE_MAX)
+        if (scores.is_last)
             break;
     }
     if (finish(work) < 0)
@@ -48,25 +53,27 @@ int work_score(struct work *work)
     return 0;
 }
 
-static int score_page(struct work *work, const char *feed, int64_t close_ms, size_t *count)
+/* One transaction: the forecasts that are due meet their truth, and the calibration learns from them, in their order. On
+ * -1 the caller rolls back. */
+static int score_page(struct work *work, const char *feed, int64_t close_ms, struct score_page *page)
 {
-    struct score_due *due;
-    if (score_rows_load_due(work->db, work->arena, feed, close_ms, &due, count) < 0)
+    struct calibration before[HORIZON_COUNT], calibrations[HORIZON_COUNT];
+    if (db_begin(work->db) < 0 || queue_guard(work->db, work->job) < 0 || calibration_rows_lock(work->db, feed) < 0 ||
+        score_rows_load_due(work->db, work->arena, feed, close_ms, page) < 0)
         return -1;
-    if (*count == 0)
-        return 0;
-    int64_t *ids = arena_array(work->arena, *count, sizeof(*ids));
-    struct scored *scored = arena_array(work->arena, *count, sizeof(*scored));
-    if (score_all(due, *count, ids, scored) < 0)
+    if (page->count == 0)
+        return db_commit(work->db);
+    int64_t *ids = arena_array(work->arena, page->count, sizeof(*ids));
+    struct scored *scored = arena_array(work->arena, page->count, sizeof(*scored));
+    if (score_all(page->due, page->count, ids, scored) < 0 ||
+        calibration_rows_load(work->db, work->arena, feed, calibrations) < 0)
         return -1;
-    if (db_begin(work->db) < 0)
+    memcpy(before, calibrations, sizeof(before));
+    if (calibration_rows_learn(calibrations, page->due, page->count) < 0 ||
+        score_rows_save_live(work->db, ids, scored, page->count, clock_wall_ms()) < 0 ||
+        calibration_rows_save(work->db, feed, before, calibrations, close_ms) < 0)
         return -1;
-    if (queue_guard(work->db, work->job) < 0 ||
-        score_rows_save_live(work->db, ids, scored, *count, clock_wall_ms()) < 0 || db_commit(work->db) < 0) {
-        db_rollback(work->db);
-        return -1;
-    }
-    return 0;
+    return db_commit(work->db);
 }
 
 static int score_all(const struct score_due *due, size_t count, int64_t *ids, struct scored *scored)

@@ -12,6 +12,8 @@
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/err.h"
+#include "eval/combine.h"
+#include "eval/issue.h"
 #include "store/db.h"
 #include "work/history.h"
 
@@ -23,12 +25,19 @@
 
 /* Columns: as struct score_due. Indexes: forecast_due, score_due, score's unique forecast_id, candle's primary key. */
 static const char SQL_DUE[] =
-    "SELECT f.id, f.origin_price, c.close, f.quantiles, b.quantiles"
-    " FROM (SELECT f.id, f.target_at, b.id AS baseline_id" DUE_BODY " ORDER BY f.target_at, f.id LIMIT 512) due"
+    "SELECT f.id, f.batch_id, f.issued_at, f.horizon_s::bigint, f.model, f.origin_price, c.close, f.quantiles,"
+    " b.quantiles FROM (SELECT f.id, f.target_at, b.id AS baseline_id" DUE_BODY
+    " ORDER BY f.target_at, f.horizon_s, f.batch_id, f.id LIMIT 512) due"
     " JOIN forecast f ON f.id = due.id JOIN forecast b ON b.id = due.baseline_id"
     " JOIN LATERAL (SELECT close FROM candle WHERE feed = $1 AND interval_s = $3 AND open_time <="
     "  due.target_at - $3::bigint * 1000 ORDER BY open_time DESC LIMIT 1) c ON true"
-    " ORDER BY due.target_at, due.id";
+    " ORDER BY due.target_at, f.horizon_s, f.batch_id, due.id";
+/* The same; the baseline's curve is not asked for. Index: score_window. */
+static const char SQL_SCORED[] =
+    "SELECT f.id, f.batch_id, f.issued_at, f.horizon_s::bigint, f.model, f.origin_price, s.actual, f.quantiles,"
+    " f.quantiles FROM (SELECT forecast_id, actual, target_at FROM score WHERE feed = $1 AND horizon_s = $2"
+    " AND origin = 'live' AND issued_at >= $3 AND model = ANY($4::text[]) ORDER BY target_at DESC LIMIT $5) s"
+    " JOIN forecast f ON f.id = s.forecast_id ORDER BY s.target_at, f.batch_id, f.id";
 static const char SQL_FIRST_DUE[] = "SELECT f.id" DUE_BODY " ORDER BY f.target_at, f.id LIMIT 1";
 
 /* Arrays: forecast id, actual, crps, crps of the baseline, covered, pit, median error, width and baseline's width of the
@@ -81,22 +90,61 @@ struct columns {
         DB_F64_ARRAY((columns)->pinball, (n)*SCORE_LEVEL_COUNT), DB_I64(SCORE_LEVEL_COUNT)
 
 static int fill_columns(struct columns *columns, const int64_t *keys, const struct scored *scored, size_t count);
+static int read_page(struct arena *arena, const struct db_rows *rows, struct score_page *page);
 static int read_curve(const struct db_rows *rows, size_t i, size_t column, double price[QUANTILE_COUNT]);
 
 int score_rows_load_due(struct db *db, struct arena *arena, const char *feed, int64_t close_ms,
-                        struct score_due **due, size_t *count)
+                        struct score_page *page)
 {
     struct db_rows rows;
     if (db_query(db, arena, SQL_DUE, &rows, DB_TEXT(feed), DB_I64(close_ms), DB_I64(HISTORY_STEP_S), DB_END) < 0)
         return err_wrap("while looking for due forecasts of %s", feed);
-    *count = rows.count;
-    *due = arena_array(arena, rows.count + 1, sizeof(**due));
-    for (size_t i = 0; i < rows.count; i++) {
-        struct score_due *row = &(*due)[i];
-        row->forecast_id = db_i64(&rows, i, 0);
-        row->origin_price = db_f64(&rows, i, 1);
-        row->actual = db_f64(&rows, i, 2);
-        if (read_curve(&rows, i, 3, row->price) < 0 || read_curve(&rows, i, 4, row->baseline) < 0)
+    if (read_page(arena, &rows, page) < 0)
+        return -1;
+    page->is_last = page->count < SCORE_PAGE_MAX;
+    if (page->is_last)
+        return 0;
+    /* The page may end in the middle of a batch. */
+    const struct score_due *last = &page->due[page->count - 1];
+    size_t whole = page->count - 1;
+    while (whole > 0 && page->due[whole - 1].batch_id == last->batch_id &&
+           page->due[whole - 1].horizon_s == last->horizon_s)
+        whole--;
+    page->count = whole > 0 ? whole : page->count;
+    return 0;
+}
+
+int score_rows_load_scored(struct db *db, struct arena *arena, const char *feed, int64_t horizon_s, int64_t since_ms,
+                           struct score_page *page)
+{
+    const char *names[COMBINE_MEMBERS_MAX + 1];
+    struct db_rows rows;
+    size_t count;
+    const struct combine_weight *members = combine_members(horizon_s, &count);
+    for (size_t i = 0; i < count; i++)
+        names[i] = members[i].model;
+    names[count++] = ISSUE_BASELINE;
+    if (db_query(db, arena, SQL_SCORED, &rows, DB_TEXT(feed), DB_I64(horizon_s), DB_I64(since_ms),
+                 DB_TEXT_ARRAY(names, count), DB_I64(SCORE_LEARN_MAX), DB_END) < 0)
+        return err_wrap("while loading scored forecasts of %s", feed);
+    page->is_last = true;
+    return read_page(arena, &rows, page);
+}
+
+static int read_page(struct arena *arena, const struct db_rows *rows, struct score_page *page)
+{
+    page->count = rows->count;
+    page->due = arena_array(arena, rows->count + 1, sizeof(*page->due));
+    for (size_t i = 0; i < rows->count; i++) {
+        struct score_due *row = &page->due[i];
+        row->forecast_id = db_i64(rows, i, 0);
+        row->batch_id = db_i64(rows, i, 1);
+        row->issued_at = db_i64(rows, i, 2);
+        row->horizon_s = db_i64(rows, i, 3);
+        row->model = db_text(rows, i, 4);
+        row->origin_price = db_f64(rows, i, 5);
+        row->actual = db_f64(rows, i, 6);
+        if (read_curve(rows, i, 7, row->price) < 0 || read_curve(rows, i, 8, row->baseline) < 0)
             return err_wrap("while reading forecast %lld", (long long)row->forecast_id);
     }
     return 0;

@@ -15,15 +15,29 @@ struct db;
 
 /* A forecast whose truth is known. */
 struct score_due {
-    int64_t forecast_id;
+    int64_t forecast_id, batch_id, issued_at, horizon_s;
+    const char *model; /* lives in the arena */
     double origin_price, actual;
     double price[QUANTILE_COUNT], baseline[QUANTILE_COUNT];
 };
 
-/* Up to SCORE_PAGE_MAX forecasts of the feed that aim at or before `close_ms` and have no score. The truth is the close
- * at the target; when the feed has a gap there, the last close before it. */
+struct score_page {
+    struct score_due *due;
+    size_t count;
+    bool is_last;
+};
+
+/* Up to SCORE_PAGE_MAX forecasts of the feed that aim at or before `close_ms` and have no score, by target, horizon and
+ * batch; of no batch and horizon only a part. The truth is the close at the target; when the feed has a gap there, the
+ * last close before it. *is_last: there are no more. */
 int score_rows_load_due(struct db *db, struct arena *arena, const char *feed, int64_t close_ms,
-                        struct score_due **due, size_t *count) BTCF_MUST_CHECK;
+                        struct score_page *page) BTCF_MUST_CHECK;
+
+/* The same of forecasts that have live scores: of the newest SCORE_LEARN_MAX at a horizon, issued at or after
+ * `since_ms`. */
+#define SCORE_LEARN_MAX 40000
+int score_rows_load_scored(struct db *db, struct arena *arena, const char *feed, int64_t horizon_s, int64_t since_ms,
+                           struct score_page *page) BTCF_MUST_CHECK;
 
 /* Id of the first of them, 0 when none is due. */
 int score_rows_first_due(struct db *db, struct arena *arena, const char *feed, int64_t close_ms,

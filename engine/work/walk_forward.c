@@ -4,18 +4,25 @@
  * series cut at the origin (eval/issue.h cannot look beyond its end); only targets at or before the begin count, so a
  * replay's future stays unseen. Scores are labelled walk_forward wherever they are shown.
  *
- * Work is stored in chunks of origins; a run that is taken up again goes on behind the newest stored origin. Progress stands in the row "walk_forward" of the table component.
+ * Outcomes teach as they do live (eval/lessons.h), so the ensemble that is scored is calibrated as the served one is; at
+ * the end the calibration goes on with what has been scored live meanwhile, and becomes the feed's.
+ *
+ * Work is stored in chunks of origins. A run that is taken up again walks all of them again, for their lessons, but stores
+ * only what is not there yet. Progress stands in the row "walk_forward" of the table component.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/log.h"
 #include "eval/issue.h"
+#include "eval/lessons.h"
 #include "market/candle.h"
 #include "models/series.h"
 #include "store/db.h"
+#include "work/calibration_rows.h"
 #include "work/desk.h"
 #include "work/history.h"
 #include "work/score_rows.h"
@@ -45,6 +52,8 @@ struct walk {
     int64_t horizons_s[HORIZON_COUNT];
     struct issue_options options;
     struct fits *fits;
+    struct lessons *lessons; /* what outcomes teach along the way */
+    int64_t stored_ms;       /* scores up to this origin are stored already */
 };
 
 /* Scores of one model at one horizon, collected over a chunk. */
@@ -74,6 +83,7 @@ static struct group *group_of(struct chunk *chunk, const char *model, int64_t ho
 static int store_chunk(struct work *work, const struct walk *walk, const struct chunk *chunk);
 static int report(struct work *work, const struct walk *walk, const char *state);
 static int finish(struct work *work, struct walk *walk);
+static int hand_over(struct work *work, struct walk *walk);
 
 int work_walk_forward(struct work *work)
 {
@@ -81,11 +91,15 @@ int work_walk_forward(struct work *work)
     if (payload_text(work, "feed", &walk.feed) < 0 || payload_i64(work, "begin", &walk.begin_ms) < 0)
         return -1;
     walk.fits = fits_create(FITS_BYTES_MAX);
+    for (size_t i = 0; i < HORIZON_COUNT; i++)
+        walk.horizons_s[i] = horizons[i].seconds;
+    walk.lessons = lessons_create(walk.horizons_s, HORIZON_COUNT);
     int result = prepare(work, &walk);
     if (result == 0)
         result = walk_all(work, &walk);
     if (result == 0)
         result = finish(work, &walk);
+    lessons_free(&walk.lessons);
     fits_free(&walk.fits);
     if (result < 0)
         return err_wrap("while walking %s forward", walk.feed);
@@ -106,8 +120,6 @@ static int walk_all(struct work *work, struct walk *walk)
 
 static int prepare(struct work *work, struct walk *walk)
 {
-    for (size_t i = 0; i < HORIZON_COUNT; i++)
-        walk->horizons_s[i] = horizons[i].seconds;
     walk->options = (struct issue_options){
         .horizons_s = walk->horizons_s, .horizon_count = HORIZON_COUNT, .fits = walk->fits, .policy = FITS_EXACT};
     int64_t step_ms = HISTORY_STEP_S * MS_PER_S;
@@ -128,19 +140,14 @@ static int prepare(struct work *work, struct walk *walk)
     return report(work, walk, "running");
 }
 
-/* Chunks are stored in the order of their origins, so the newest stored origin tells where to go on. The last day of
- * origins has no scores at long horizons but always some at short ones. */
+/* What was stored before stays; but every origin is walked again, for each teaches something to the ones after it. */
 static int resume(struct work *work, struct walk *walk)
 {
     struct db_rows rows;
     if (db_exec(work->db, SQL_FORGET, NULL, DB_TEXT(walk->feed), DB_TEXT(BTCF_VERSION), DB_END) < 0 ||
         db_query(work->db, work->arena, SQL_RESUME, &rows, DB_TEXT(walk->feed), DB_END) < 0)
         return err_wrap("while looking where to go on");
-    int64_t newest_ms = db_i64(&rows, 0, 0);
-    if (newest_ms >= walk->first_ms)
-        walk->done = (size_t)((newest_ms - walk->first_ms) / (WALK_STRIDE_S * MS_PER_S)) + 1;
-    if (walk->done > walk->total)
-        walk->done = walk->total;
+    walk->stored_ms = db_i64(&rows, 0, 0);
     return 0;
 }
 
@@ -169,8 +176,13 @@ static int walk_origin(struct arena *arena, const struct walk *walk, int64_t ori
     struct issue_options options = walk->options;
     struct series past = series_head(&walk->series, series_count_at(&walk->series, origin_ms));
     options.seed = (uint64_t)(origin_ms / MS_PER_HOUR);
-    if (issue_make(arena, &past, &options, &issue) < 0)
+    if (lessons_learn(walk->lessons, &past) < 0 || issue_make(arena, &past, &options, &issue) < 0)
         return err_wrap("while forecasting from %" PRId64, origin_ms);
+    for (size_t i = 0; i < issue.members_count; i++)
+        if (lessons_note(walk->lessons, origin_ms, &issue.members[i]) < 0)
+            return -1;
+    if (origin_ms <= walk->stored_ms)
+        return 0;
     for (size_t i = 0; i < issue.count; i++)
         if (collect(walk, &issue, &issue.forecasts[i], chunk) < 0)
             return err_wrap("while scoring the forecasts from %" PRId64, origin_ms);
@@ -252,12 +264,32 @@ static int report(struct work *work, const struct walk *walk, const char *state)
 
 static int finish(struct work *work, struct walk *walk)
 {
-    if (report(work, walk, "done") < 0 || db_begin(work->db) < 0)
+    if (report(work, walk, "done") < 0 || lessons_learn(walk->lessons, &walk->series) < 0 || db_begin(work->db) < 0)
         return -1;
-    if (queue_complete(work->db, work->job, clock_wall_ms()) < 0 || db_exec(work->db, SQL_NOTIFY, NULL, DB_END) < 0 ||
+    if (queue_guard(work->db, work->job) < 0 || hand_over(work, walk) < 0 ||
+        queue_complete(work->db, work->job, clock_wall_ms()) < 0 || db_exec(work->db, SQL_NOTIFY, NULL, DB_END) < 0 ||
         db_commit(work->db) < 0) {
         db_rollback(work->db);
         return -1;
     }
     return 0;
+}
+
+/* The feed's calibration from now on: the walk's, and what was scored live since the feed began. */
+static int hand_over(struct work *work, struct walk *walk)
+{
+    struct calibration before[HORIZON_COUNT], calibrations[HORIZON_COUNT];
+    memcpy(calibrations, lessons_calibrations(walk->lessons), sizeof(calibrations));
+    if (calibration_rows_lock(work->db, walk->feed) < 0 ||
+        calibration_rows_load(work->db, work->arena, walk->feed, before) < 0)
+        return -1;
+    for (size_t h = 0; h < HORIZON_COUNT; h++) {
+        struct score_page page;
+        work->beat(work->ctx);
+        if (score_rows_load_scored(work->db, work->arena, walk->feed, horizons[h].seconds, walk->begin_ms, &page) <
+                0 ||
+            calibration_rows_learn(calibrations, page.due, page.count) < 0)
+            return err_wrap("while handing the calibration over");
+    }
+    return calibration_rows_save(work->db, walk->feed, before, calibrations, walk->begin_ms);
 }
