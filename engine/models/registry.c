@@ -13,7 +13,8 @@
     MODEL(garch_fhs)                                                                                                 \
     MODEL(har_log)                                                                                                   \
     MODEL(qr_vol)                                                                                                    \
-    MODEL(qgb)
+    MODEL(qgb)                                                                                                       \
+    MODEL(arima)
 
 #define DECLARE(name) extern const struct model model_##name;
 MODEL_LIST(DECLARE)

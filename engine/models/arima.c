@@ -1,0 +1,105 @@
+/* arima: the registered model. An ARIMA(p, 1, q) of the log price without drift: order and coefficients from the window that
+ * ends at the refit instant, the filter alone over the window that ends at the origin.
+ *
+ * A reference that is expected to lose: with constant variance its quantiles have the wrong shape at every horizon, and what
+ * little its mean says about BTC is wrong as often as right. Left to itself (drift, d = 2, roots near 1) automatic ARIMA on
+ * hourly prices forecasts a hundredfold price within days; hence d = 1, no drift, and the limits of classical.h.
+ */
+#include "models/arima.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "core/err.h"
+#include "models/classical.h"
+#include "models/series.h"
+
+struct arima_state {
+    struct model_state head;
+    struct arima arima;
+};
+
+extern const struct model model_arima;
+
+static const struct arima_limits limits = {.p_max = 5, .q_max = 5}; /* of returns: no differences, no mean */
+
+static int arima_model_fit(struct arena *arena, const struct model_task *task, struct model_state **state)
+{
+    struct series window;
+    struct arima_fit fit;
+
+    if (classical_window("arima", task, task->params, &window) < 0)
+        return -1;
+    double *returns = arena_array(arena, window.count, sizeof *returns);
+    for (size_t t = 0; t + 1 < window.count; t++)
+        returns[t] = window.log_close[t + 1] - window.log_close[t];
+    const struct arima_data data = {returns, window.count - 1};
+    if (arima_choose(arena, &data, 1, &limits, &fit) < 0)
+        return err_wrap("arima");
+    struct arima_state *made = model_state_make(arena, &model_arima, task, window.count, sizeof *made);
+    made->arima = fit.arima;
+    made->arima.order.d = 1;
+    *state = &made->head;
+    return 0;
+}
+
+static void arima_model_forecast(struct arena *arena, const struct model_state *state, const struct model_task *task,
+                                 struct model_answer *answers)
+{
+    const struct arima *arima = &((const struct arima_state *)state)->arima;
+    size_t reach = classical_reach(task);
+    double *means = arena_array(arena, reach, sizeof *means),
+           *variances = arena_array(arena, reach, sizeof *variances);
+    const struct classical_path path = {means, variances};
+    struct series window;
+    bool is_good = classical_window("arima", task, &state->params, &window) == 0;
+
+    if (is_good) {
+        const struct arima_data data = {window.log_close, window.count};
+        is_good = arima_forecast(arena, &data, arima, reach, means, variances) == 0;
+    }
+    classical_answer(arena, state, task, is_good ? &path : NULL, answers);
+}
+
+static size_t arima_model_parameters(const struct model_state *state, struct model_parameter *out, size_t max)
+{
+    const struct arima *arima = &((const struct arima_state *)state)->arima;
+    size_t count = 0;
+
+    for (size_t i = 0; i < arima->order.p + arima->order.q && count < max; i++, count++) {
+        bool is_ar = i < arima->order.p;
+
+        snprintf(out[count].name, sizeof out[count].name, "%s%zu", is_ar ? "ar" : "ma",
+                 is_ar ? i + 1 : i + 1 - arima->order.p);
+        out[count].value = arima->coefficients[i];
+    }
+    if (count < max)
+        out[count++] = (struct model_parameter){"sigma", sqrt(arima->sigma2)};
+    return count;
+}
+
+static bool arima_model_is_whole(const struct model_state *state)
+{
+    const struct arima *arima = &((const struct arima_state *)state)->arima;
+    const struct arima_order *order = &arima->order;
+
+    if (state->bytes != sizeof(struct arima_state) || order->p > limits.p_max || order->q > limits.q_max ||
+        order->d != 1 || order->P + order->D + order->Q > 0 || order->period != 1 || order->has_mean)
+        return false;
+    for (size_t i = 0; i < order->p + order->q; i++)
+        if (!isfinite(arima->coefficients[i]))
+            return false;
+    return isfinite(arima->mean) && arima->sigma2 > 0.0 && isfinite(arima->sigma2);
+}
+
+const struct model model_arima = {
+    .name = "arima",
+    .summary = "ARIMA(p,1,q) of the log price by exact maximum likelihood, its order chosen by AICc",
+    .state_version = 1,
+    .refit_s = CLASSICAL_REFIT_S,
+    .need = classical_need,
+    .fit = arima_model_fit,
+    .forecast = arima_model_forecast,
+    .parameters = arima_model_parameters,
+    .is_whole = arima_model_is_whole,
+};
