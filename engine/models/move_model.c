@@ -44,7 +44,7 @@ static int learn_horizon(struct arena *arena, const struct move_method *method, 
     if (plain_check_length(method->model->name, series, need, task->steps[at]) < 0)
         return -1;
     moves_rows(arena, moves, task->steps[at], window, &rows);
-    if (rows.count < MOVE_ROWS_MIN / 2)
+    if (rows.count < (window < MOVE_ROWS_MIN ? window : MOVE_ROWS_MIN) / 2)
         return plain_refuse_still(method->model->name, moves->recent.count);
     if (method->learn(arena, &rows, series->step_ms >= DAY_MS, horizon + 1) < 0)
         return -1;

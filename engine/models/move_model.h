@@ -12,7 +12,7 @@ struct move_method {
     const struct model *model;
     size_t window_hourly, window_daily; /* rows */
     size_t learned_count;               /* numbers per horizon */
-    /* From rows (at least MOVE_ROWS_MIN of them, or the window) to numbers, all finite. */
+    /* From rows (half of MOVE_ROWS_MIN at least, or of the window) to numbers, all finite. */
     int (*learn)(struct arena *arena, const struct move_rows *rows, bool is_daily, double *learned) BTCF_MUST_CHECK;
     /* Quantiles of the size, in units of now->scale, at moves_levels(). */
     void (*sizes)(const double *learned, const struct move_now *now, double sizes[MOVE_LEVELS]);
