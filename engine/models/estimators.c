@@ -25,7 +25,8 @@
     ESTIMATOR(aparch_t)                                                                                              \
     ESTIMATOR(aparch_skt)                                                                                            \
     ESTIMATOR(har)                                                                                                   \
-    ESTIMATOR(har_log)
+    ESTIMATOR(har_log)                                                                                               \
+    ESTIMATOR(theta)
 
 #define DECLARE(name) extern const struct estimator estimator_##name;
 ESTIMATOR_LIST(DECLARE)

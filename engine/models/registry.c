@@ -14,7 +14,9 @@
     MODEL(har_log)                                                                                                   \
     MODEL(qr_vol)                                                                                                    \
     MODEL(qgb)                                                                                                       \
-    MODEL(arima)
+    MODEL(arima)                                                                                                     \
+    MODEL(ets)                                                                                                       \
+    MODEL(theta)
 
 #define DECLARE(name) extern const struct model model_##name;
 MODEL_LIST(DECLARE)
