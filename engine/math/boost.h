@@ -65,7 +65,7 @@ void boost_table_column(struct arena *arena, struct boost_table *table, const do
 size_t boost_forest_bytes(const struct boost_options *options);
 
 /* Grows `options->rounds` trees, or stops when no split is worth `gain_min`. The y must be finite; 1 <= sample->count <=
- * table->rows. Scratch comes from the arena, about 20 bytes x levels x rows. */
+ * table->rows. Scratch comes from the arena, about 8 bytes x (levels + 3) x rows. */
 void boost_grow(struct arena *arena, const struct boost_table *table, const struct boost_sample *sample,
                 const struct boost_options *options, struct boost_forest *forest);
 
