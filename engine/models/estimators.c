@@ -24,6 +24,7 @@
     ESTIMATOR(aparch)                                                                                                \
     ESTIMATOR(aparch_t)                                                                                              \
     ESTIMATOR(aparch_skt)                                                                                            \
+    ESTIMATOR(gas_t)                                                                                                 \
     ESTIMATOR(har)                                                                                                   \
     ESTIMATOR(har_log)                                                                                               \
     ESTIMATOR(theta)

@@ -110,54 +110,79 @@ static int climb(struct search *search, double *at)
 
     memcpy(low, lower, sizeof low);
     memcpy(high, upper, sizeof high);
-    if (search->form.recursion == GARCH_PLAIN)
+    if (search->form.recursion != GARCH_GJR)
         low[TILT] = high[TILT] = 0.0;
     if (search->form.law == GARCH_NORMAL)
         low[TAIL] = high[TAIL] = at[TAIL];
     return optimise_lbfgs(&problem, at, &result);
 }
 
-int garch_bounded_fit(struct arena *arena, const struct garch_form *form, const double *values, size_t count,
+static double mean_square(const struct garch_data *data)
+{
+    double sum = 0.0;
+
+    for (size_t t = 0; t < data->count; t++)
+        sum += data->values[t] * data->values[t];
+    return sum / (double)data->count;
+}
+
+/* The data in units of their root mean square. */
+static struct garch_data standardise(struct arena *arena, const struct garch_data *data, double square)
+{
+    double *values = arena_array(arena, data->count, sizeof *values), *measures = NULL;
+
+    for (size_t t = 0; t < data->count; t++)
+        values[t] = data->values[t] / sqrt(square);
+    if (data->measures != NULL) {
+        measures = arena_array(arena, data->count, sizeof *measures);
+        for (size_t t = 0; t < data->count; t++)
+            measures[t] = data->measures[t] / square;
+    }
+    return (struct garch_data){.values = values, .count = data->count, .measures = measures};
+}
+
+int garch_bounded_fit(struct arena *arena, const struct garch_form *form, const struct garch_data *data,
                       struct garch_bounded *fit)
 {
-    double *scaled = arena_array(arena, count, sizeof *scaled), square = 0.0;
-    double at[COORDINATES], theta[GARCH_SLOTS];
-    struct search search = {.form = *form, .data = {.values = scaled, .count = count}};
+    double at[COORDINATES], theta[GARCH_SLOTS], square = mean_square(data);
 
-    for (size_t t = 0; t < count; t++)
-        square += values[t] * values[t];
-    square /= (double)count;
     if (!(square > 0.0) || !isfinite(square))
-        return err_set(E_INPUT, "%zu returns have the mean square %g", count, square);
-    for (size_t t = 0; t < count; t++)
-        scaled[t] = values[t] / sqrt(square);
-
+        return err_set(E_INPUT, "%zu returns have the mean square %g", data->count, square);
+    struct search search = {.form = *form, .data = standardise(arena, data, square)};
     choose_start(&search, at);
     if (climb(&search, at) < 0)
         return -1;
     place(at, theta);
     *fit = (struct garch_bounded){
+        .is_score = form->recursion == GARCH_SCORE,
         .omega = theta[GARCH_OMEGA] * square,
         .alpha = theta[GARCH_ALPHA],
         .gamma = form->recursion == GARCH_GJR ? theta[GARCH_GAMMA] : 0.0,
         .beta = theta[GARCH_BETA],
         .nu = form->law == GARCH_STUDENT ? theta[GARCH_NU] : 0.0,
         .mean_square = square,
-        .loglik = -(double)count * (objective(&search, at, NULL) + 0.5 * log(square)),
+        .loglik = -(double)data->count * (objective(&search, at, NULL) + 0.5 * log(square)),
     };
     return 0;
 }
 
-double garch_bounded_filter(const struct garch_bounded *fit, const double *values, size_t count, double *residuals)
+double garch_bounded_news(const struct garch_bounded *fit, double ratio)
 {
-    double variance = fit->omega + (fit->alpha + 0.5 * fit->gamma + fit->beta) * fit->mean_square;
+    return fit->is_score ? (fit->nu + 1.0) * ratio / (fit->nu - 2.0 + ratio) : ratio;
+}
 
-    for (size_t t = 0; t < count; t++) {
-        double news = values[t] < 0.0 ? fit->alpha + fit->gamma : fit->alpha;
+double garch_bounded_filter(const struct garch_bounded *fit, const struct garch_data *data, double *variances)
+{
+    double weight = fit->alpha + 0.5 * fit->gamma + fit->beta;
+    double variance = fit->is_score ? fit->mean_square : fit->omega + weight * fit->mean_square;
 
-        if (residuals != NULL)
-            residuals[t] = values[t] / sqrt(variance);
-        variance = fit->omega + news * values[t] * values[t] + fit->beta * variance;
+    for (size_t t = 0; t < data->count; t++) {
+        double value = data->values[t], measure = data->measures != NULL ? data->measures[t] : value * value;
+        double alpha = value < 0.0 ? fit->alpha + fit->gamma : fit->alpha;
+
+        if (variances != NULL)
+            variances[t] = variance;
+        variance = fit->omega + (alpha * garch_bounded_news(fit, measure / variance) + fit->beta) * variance;
     }
     return variance;
 }

@@ -1,4 +1,4 @@
-/* The GARCH family for `btcf fit`: twelve forms by unconstrained maximum likelihood, three kinds of standard errors, and
+/* The GARCH family for `btcf fit`: thirteen forms by unconstrained maximum likelihood, three kinds of standard errors, and
  * variance forecasts.
  *
  * Forecasts are of single returns: the mean is mu, an interval is mu + sigma_k times the law's quantile, as fGarch's predict
@@ -82,7 +82,8 @@ static void forecast_variances(const struct garch_form *form, const struct garch
 {
     const double *theta = fit->theta;
     double omega = theta[GARCH_OMEGA], beta = theta[GARCH_BETA], half_delta = theta[GARCH_DELTA] / 2.0;
-    double news = form->recursion == GARCH_PLAIN ? theta[GARCH_ALPHA] : expected_news(form, theta);
+    bool is_plain = form->recursion == GARCH_PLAIN || form->recursion == GARCH_SCORE; /* E z^2 = E u / h = 1 */
+    double news = is_plain ? theta[GARCH_ALPHA] : expected_news(form, theta);
     double level = fit->next_variance;
 
     if (form->recursion == GARCH_EGARCH)
@@ -180,3 +181,4 @@ ESTIMATOR(egarch_skt, "egarch-skt", "EGARCH(1,1), skewed t innovations", GARCH_E
 ESTIMATOR(aparch, "aparch", "APARCH(1,1), normal innovations", GARCH_APARCH, GARCH_NORMAL)
 ESTIMATOR(aparch_t, "aparch-t", "APARCH(1,1), Student t innovations", GARCH_APARCH, GARCH_STUDENT)
 ESTIMATOR(aparch_skt, "aparch-skt", "APARCH(1,1), skewed t innovations", GARCH_APARCH, GARCH_SKEWED)
+ESTIMATOR(gas_t, "gas-t", "score-driven variance (Beta-t-GARCH), Student t innovations", GARCH_SCORE, GARCH_STUDENT)

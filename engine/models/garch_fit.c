@@ -50,7 +50,7 @@ struct problem {
     struct garch_form form;
     struct garch_data data;
     size_t free_count;
-    enum garch_slot free[GARCH_SLOTS];
+    size_t free[GARCH_SLOTS]; /* their slots */
 };
 
 static const struct box *box_of(const struct garch_form *form)
@@ -182,7 +182,7 @@ static void make_information(const struct problem *problem, const double *theta,
     double up[GARCH_SLOTS], down[GARCH_SLOTS], far_up[GARCH_SLOTS], far_down[GARCH_SLOTS], moved[GARCH_SLOTS];
 
     for (size_t i = 0; i < n; i++) {
-        enum garch_slot slot = problem->free[i];
+        size_t slot = problem->free[i];
         double step = DIFFERENCE * size_of(theta[slot]);
 
         memcpy(moved, theta, sizeof moved);
@@ -197,7 +197,7 @@ static void make_information(const struct problem *problem, const double *theta,
             evaluate(problem, moved, far_down);
         }
         for (size_t k = 0; k < n; k++) {
-            enum garch_slot by = problem->free[k];
+            size_t by = problem->free[k];
             double near = up[by] - down[by];
 
             information[i * n + k] =
@@ -323,7 +323,9 @@ int garch_fit(struct arena *arena, const struct garch_form *form, const double *
               struct garch_fit *fit)
 {
     double *scaled = arena_array(arena, count, sizeof *scaled), at[GARCH_SLOTS];
-    struct problem problem = {.form = *form, .data = {scaled, count, arena_array(arena, 2 * count, sizeof *scaled)}};
+    struct problem problem = {
+        .form = *form,
+        .data = {.values = scaled, .count = count, .scratch = arena_array(arena, 2 * count, sizeof *scaled)}};
 
     if (count < GARCH_FIT_MIN)
         return err_set(E_INPUT, "%zu observations are too few; it takes %d", count, GARCH_FIT_MIN);

@@ -1,4 +1,4 @@
-/* One loop for twelve models.
+/* One loop for thirteen models.
  *
  * A recursion moves a "level" x_t (h, log h or h^(delta/2)) and its derivatives; a law turns (e_t, h_t) into derivatives of
  * its log density by log h and by e; the chain rule joins them. Recursion and law are constants of each instance of the
@@ -39,9 +39,9 @@ static double log_sum_value(const struct log_sum *total)
     return total->sum + log(total->product);
 }
 
-/* x_t and its derivatives by the first six slots. */
+/* x_t and its derivatives by the first six slots, and by nu in score. */
 struct level {
-    double x, d[GARCH_NU];
+    double x, d[GARCH_XI];
 };
 
 /* One observation as aparch needs it, made before the loop; `side` depends on the sign of e. */
@@ -55,7 +55,7 @@ struct aparch_side {
 
 /* What a pass computes once. */
 struct pass {
-    const double *values, *theta;
+    const double *values, *measures, *theta;
     size_t count;
     double mean_square, mean_square_mu;
     struct power *powers;
@@ -70,11 +70,11 @@ struct term {
     double by_log_h, by_e, by_nu, by_xi, rest;
 };
 
-bool garch_uses(const struct garch_form *form, enum garch_slot slot)
+bool garch_uses(const struct garch_form *form, size_t slot)
 {
     switch (slot) {
     case GARCH_GAMMA:
-        return form->recursion != GARCH_PLAIN;
+        return form->recursion != GARCH_PLAIN && form->recursion != GARCH_SCORE;
     case GARCH_DELTA:
         return form->recursion == GARCH_APARCH;
     case GARCH_NU:
@@ -177,6 +177,8 @@ static struct level start_level(struct pass *pass, enum garch_recursion recursio
         return start_power(pass);
     }
     measure_squares(pass);
+    if (recursion == GARCH_SCORE)
+        return (struct level){.x = pass->mean_square, .d = {[GARCH_MU] = pass->mean_square_mu}};
     return recursion == GARCH_EGARCH ? start_exponential(pass) : start_linear(pass, recursion == GARCH_GJR);
 }
 
@@ -230,6 +232,22 @@ ALWAYS_INLINE void advance_power(struct level *level, const struct pass *pass, s
     level->x = pass->theta[GARCH_OMEGA] + alpha * news + beta * level->x;
 }
 
+ALWAYS_INLINE void advance_score(struct level *level, const struct pass *pass, size_t t, double e)
+{
+    double alpha = pass->theta[GARCH_ALPHA], beta = pass->theta[GARCH_BETA], nu = pass->student.nu, h = level->x;
+    double measure = pass->measures != NULL ? pass->measures[t] : e * e;
+    double over = 1.0 / ((nu - 2.0) * h + measure), share = measure * over, news = (nu + 1.0) * share * h;
+    double keep = beta + alpha * (nu + 1.0) * share * share; /* u by h: (nu + 1) (m / ((nu - 2) h + m))^2 */
+    double by_mu = pass->measures != NULL ? 0.0 : -2.0 * (nu + 1.0) * (nu - 2.0) * e * h * h * over * over;
+
+    level->d[GARCH_MU] = keep * level->d[GARCH_MU] + alpha * by_mu;
+    level->d[GARCH_OMEGA] = keep * level->d[GARCH_OMEGA] + 1.0;
+    level->d[GARCH_ALPHA] = keep * level->d[GARCH_ALPHA] + news;
+    level->d[GARCH_BETA] = keep * level->d[GARCH_BETA] + h;
+    level->d[GARCH_NU] = keep * level->d[GARCH_NU] + alpha * (share * h - news * h * over);
+    level->x = pass->theta[GARCH_OMEGA] + alpha * news + beta * h;
+}
+
 ALWAYS_INLINE struct term term_normal(double e, double inverse)
 {
     double square = e * e * inverse;
@@ -277,7 +295,7 @@ static void put_score(double *score, const struct pass *pass, const struct term 
 {
     if (law == GARCH_NORMAL)
         return;
-    score[GARCH_NU] = term->by_nu - 0.5 * log(term->rest);
+    score[GARCH_NU] += term->by_nu - 0.5 * log(term->rest);
     if (law == GARCH_STUDENT) {
         score[GARCH_NU] += pass->student.log_constant_nu;
     } else {
@@ -295,11 +313,13 @@ ALWAYS_INLINE void add_gradient(double *gradient, const struct level *level, con
     gradient[GARCH_MU] += by_x * level->d[GARCH_MU] - term->by_e;
     gradient[GARCH_OMEGA] += by_x * level->d[GARCH_OMEGA];
     gradient[GARCH_ALPHA] += by_x * level->d[GARCH_ALPHA];
-    if (recursion != GARCH_PLAIN)
+    if (recursion != GARCH_PLAIN && recursion != GARCH_SCORE)
         gradient[GARCH_GAMMA] += by_x * level->d[GARCH_GAMMA];
     gradient[GARCH_BETA] += by_x * level->d[GARCH_BETA];
     if (recursion == GARCH_APARCH)
         gradient[GARCH_DELTA] += by_x * level->d[GARCH_DELTA] + term->by_log_h * scale[1];
+    if (recursion == GARCH_SCORE)
+        gradient[GARCH_NU] += by_x * level->d[GARCH_NU];
 }
 
 /* 1/h out of the level; scale: derivatives of log h by x, and by delta at fixed x. */
@@ -355,6 +375,8 @@ ALWAYS_INLINE void instance(const struct pass *pass, struct level level, enum ga
             advance_exponential(&level, pass->theta, e, sqrt(inverse));
         else if (recursion == GARCH_APARCH)
             advance_power(&level, pass, t, e);
+        else if (recursion == GARCH_SCORE)
+            advance_score(&level, pass, t, e);
         else
             advance_linear(&level, pass->theta, e, recursion == GARCH_GJR);
     }
@@ -385,6 +407,9 @@ static void run(const struct garch_form *form, struct pass *pass, struct totals 
         INSTANCES(GARCH_GJR)
         INSTANCES(GARCH_EGARCH)
         INSTANCES(GARCH_APARCH)
+    case GARCH_SCORE:
+        instance(pass, level, GARCH_SCORE, GARCH_STUDENT, totals, trace);
+        break;
     }
 }
 
@@ -412,6 +437,7 @@ double garch_log_likelihood(const struct garch_form *form, const struct garch_da
                             const struct garch_trace *trace)
 {
     struct pass pass = {.values = data->values,
+                        .measures = data->measures,
                         .theta = theta,
                         .count = data->count,
                         .powers = (struct power *)(void *)data->scratch};

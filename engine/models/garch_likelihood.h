@@ -6,11 +6,15 @@
  *     gjr      h_t = omega + (alpha + gamma [e_{t-1} < 0]) e_{t-1}^2 + beta h_{t-1}             (Glosten & al. 1993)
  *     egarch   log h_t = omega + alpha z_{t-1} + gamma (|z_{t-1}| - sqrt(2/pi)) + beta log h_{t-1}     (Nelson 1991)
  *     aparch   s_t = omega + alpha (|e_{t-1}| - gamma e_{t-1})^delta + beta s_{t-1},  h_t = s_t^(2/delta)  (Ding & al. 1993)
+ *     score    h_t = omega + alpha u_{t-1} + beta h_{t-1},  u = (nu + 1) m h / ((nu - 2) h + m)        (Creal & al. 2013)
+ *
+ * In score, m is e^2, or another measure of the step's variance that the caller has (its range): u is what the t law's score makes
+ * of it. However large the news, u stays below (nu + 1) h, so one wild hour is not remembered for a day. Student t only.
  *
  * z_t = e_t / sqrt(h_t) is normal, Student t with nu degrees of freedom, or skewed t (math/skew_t.h), always with variance 1.
  *
  * Before the sample (Fiorentini, Calzolari & Panattoni 1996): e_0^2 and h_0 are the mean of e_t^2 at the mu in question, the
- * indicator counts one half; aparch likewise with the mean of |e_t|^delta; egarch begins with h_1 at that mean. The constant
+ * indicator counts one half; aparch likewise with the mean of |e_t|^delta; egarch and score begin with h_1 at that mean. The constant
  * sqrt(2/pi) serves egarch under every law, as in Python's arch: another would only move omega.
  */
 #ifndef MODELS_GARCH_LIKELIHOOD_H
@@ -18,7 +22,7 @@
 
 #include "core/base.h"
 
-enum garch_recursion { GARCH_PLAIN, GARCH_GJR, GARCH_EGARCH, GARCH_APARCH };
+enum garch_recursion { GARCH_PLAIN, GARCH_GJR, GARCH_EGARCH, GARCH_APARCH, GARCH_SCORE };
 enum garch_law { GARCH_NORMAL, GARCH_STUDENT, GARCH_SKEWED };
 
 struct garch_form {
@@ -39,12 +43,13 @@ enum garch_slot {
     GARCH_SLOTS
 };
 
-bool garch_uses(const struct garch_form *form, enum garch_slot slot);
+bool garch_uses(const struct garch_form *form, size_t slot);
 
 struct garch_data {
     const double *values;
-    size_t count;    /* >= 1 */
-    double *scratch; /* 2 * count, for aparch alone */
+    size_t count;           /* >= 1 */
+    double *scratch;        /* 2 * count, for aparch alone */
+    const double *measures; /* count variances, for score alone; NULL: the squares */
 };
 
 /* What a pass leaves behind beside its value; each may be NULL. */

@@ -1,4 +1,4 @@
-/* garch, garch-t, gjr-t, garch-fhs: conditional variance as a forecaster uses it.
+/* garch, garch-t, gjr-t, garch-fhs, gas-t: conditional variance as a forecaster uses it.
  *
  *     x_t = r_t / sqrt(s_t)                         returns without the pattern of the week (models/season.h)
  *     x_t = sqrt(h_t) z_t,   h_{t+1} = omega + (alpha + gamma [x_t < 0]) x_t^2 + beta h_t
@@ -11,6 +11,12 @@
  * garch and garch-t fit and draw with the normal and Student's t law, gjr-t adds leverage; garch-fhs fits by Gaussian
  * quasi-likelihood, which finds the right recursion whatever the law (Bollerslev & Wooldridge 1992), and draws from the
  * standardised residuals themselves, signs made equally likely.
+ *
+ * gas-t lets the variance follow what the t law's score makes of each hour's measured variance (from its high and low where
+ * the source has them: volatility.h): h_{t+1} = omega + alpha u_t + beta h_t, u_t = (nu + 1) m_t h_t / ((nu - 2) h_t + m_t).
+ * The score weighs news down the wilder it is (Creal, Koopman & Lucas 2013, J. of Applied Econometrics 28, 777-795; Harvey &
+ * Chakravarty 2008), the range knows an hour better than its two ends do (Shephard & Sheppard 2010's HEAVY). Innovations
+ * are past hours: size of the residual and news of the same hour, drawn together.
  *
  * Time awareness: a filled step is no observation and is left out; the first candle after a gap counts with what it is
  * known to have moved per step (volatility_point). The recursion runs over the training window and on to the origin.
@@ -32,14 +38,13 @@
 #define RETURNS_MIN 500
 #define REFIT_S INT64_C(604800)
 #define SIZES 2048 /* quantiles that stand for a parametric law */
-#define STATE_VERSION 1
-#define STEPS_MAX 10000 /* longest simulation */
+#define STATE_VERSION 2
 
-/* What tells the four apart. */
+/* What tells the five apart. */
 struct member {
     const struct model *model;
     struct garch_form form;
-    bool is_historical; /* innovations are past residuals */
+    bool is_historical; /* innovations are past residuals, with the news of their steps in score */
 };
 
 struct garch_state {
@@ -47,13 +52,18 @@ struct garch_state {
     struct season season;
     struct garch_bounded fit;
     uint64_t size_count;
-    double sizes[];
+    double sizes[]; /* size_count of them, ascending; in score as many news behind them */
 };
 
-/* Returns without their pattern, filled steps left out. */
+/* Returns and measured variances without their pattern, filled steps left out. */
 struct returns {
-    double *values;
+    double *values, *measures;
     size_t count;
+};
+
+/* A residual's size, and the news of its step. */
+struct residual {
+    double size, news;
 };
 
 static struct model_need garch_need(const struct model_params *params, int64_t step_ms, size_t steps)
@@ -67,15 +77,18 @@ static struct model_need garch_need(const struct model_params *params, int64_t s
 /* The view begins with the last point before the first return. */
 static struct returns take_returns(struct arena *arena, const struct series *view, const struct season *season)
 {
-    struct returns returns = {.values = arena_array(arena, view->count, sizeof *returns.values)};
+    struct returns returns = {.values = arena_array(arena, view->count, sizeof *returns.values),
+                              .measures = arena_array(arena, view->count, sizeof *returns.measures)};
 
     for (size_t i = 1; i < view->count; i++) {
         struct volatility_point point;
         int64_t close_ms = view->end_ms - (int64_t)(view->count - 1 - i) * view->step_ms;
 
-        if (volatility_point(view, i, &point))
-            returns.values[returns.count++] =
-                copysign(sqrt(point.squared / season_at(season, close_ms)), point.log_return);
+        if (!volatility_point(view, i, &point))
+            continue;
+        double factor = season_at(season, close_ms);
+        returns.values[returns.count] = copysign(sqrt(point.squared / factor), point.log_return);
+        returns.measures[returns.count++] = point.range / factor;
     }
     return returns;
 }
@@ -89,11 +102,42 @@ static void learn_season(struct arena *arena, const struct series *view, struct 
     season_learn(season, volatility.squared, &clock, view->count - 1, view->count - 1);
 }
 
-static int compare_doubles(const void *a, const void *b)
+/* What the recursion sees of them: measures are for score alone. */
+static struct garch_data data_of(const struct garch_form *form, const struct returns *returns)
 {
-    double x = *(const double *)a, y = *(const double *)b;
+    return (struct garch_data){.values = returns->values,
+                               .count = returns->count,
+                               .measures = form->recursion == GARCH_SCORE ? returns->measures : NULL};
+}
 
-    return (x > y) - (x < y);
+static int compare_residuals(const void *a, const void *b)
+{
+    const struct residual *x = a, *y = b;
+
+    if (x->size < y->size || x->size > y->size)
+        return x->size < y->size ? -1 : 1;
+    return (x->news > y->news) - (x->news < y->news);
+}
+
+/* Past innovations as a table. */
+static void fill_residuals(struct arena *arena, const struct garch_bounded *fit, const struct garch_data *data,
+                           double *sizes, double *news)
+{
+    double *variances = arena_array(arena, data->count, sizeof *variances);
+    struct residual *residuals = arena_array(arena, data->count, sizeof *residuals);
+
+    garch_bounded_filter(fit, data, variances);
+    for (size_t t = 0; t < data->count; t++) {
+        residuals[t].size = fabs(data->values[t]) / sqrt(variances[t]);
+        if (data->measures != NULL)
+            residuals[t].news = garch_bounded_news(fit, data->measures[t] / variances[t]);
+    }
+    qsort(residuals, data->count, sizeof *residuals, compare_residuals);
+    for (size_t t = 0; t < data->count; t++) {
+        sizes[t] = residuals[t].size;
+        if (data->measures != NULL)
+            news[t] = residuals[t].news;
+    }
 }
 
 /* Quantiles of |Z| for the normal law, their mean square made 1. */
@@ -109,22 +153,6 @@ static void fill_normal(double *sizes, size_t count)
         sizes[i] /= sqrt(square / (double)count);
 }
 
-/* Sizes of innovations: `count` of them. */
-static void fill_sizes(const struct member *member, const struct garch_bounded *fit, const struct returns *returns,
-                       double *sizes, size_t count)
-{
-    if (member->is_historical) {
-        garch_bounded_filter(fit, returns->values, returns->count, sizes);
-        for (size_t i = 0; i < count; i++)
-            sizes[i] = fabs(sizes[i]);
-        qsort(sizes, count, sizeof *sizes, compare_doubles);
-    } else if (member->form.law == GARCH_STUDENT) {
-        student_t_halves(fit->nu, sizes, count);
-    } else {
-        fill_normal(sizes, count);
-    }
-}
-
 static int fit_member(struct arena *arena, const struct member *member, const struct model_task *task,
                       struct model_state **state)
 {
@@ -138,18 +166,24 @@ static int fit_member(struct arena *arena, const struct member *member, const st
         return -1;
     learn_season(arena, &view, &season);
     struct returns returns = take_returns(arena, &view, &season);
-    if (returns.count < need.min / 2)
-        return err_set(E_INPUT, "%s: only %zu of the last %zu points have a candle", name, returns.count, view.count);
-    if (garch_bounded_fit(arena, &member->form, returns.values, returns.count, &fit) < 0)
+    struct garch_data data = data_of(&member->form, &returns);
+    if (data.count < need.min / 2)
+        return err_set(E_INPUT, "%s: only %zu of the last %zu points have a candle", name, data.count, view.count);
+    if (garch_bounded_fit(arena, &member->form, &data, &fit) < 0)
         return plain_refuse_still(name, view.count);
 
-    size_t size_count = member->is_historical ? returns.count : SIZES;
-    struct garch_state *made =
-        model_state_make(arena, member->model, task, view.count, sizeof *made + size_count * sizeof *made->sizes);
+    size_t size_count = member->is_historical ? data.count : SIZES, columns = data.measures != NULL ? 2 : 1;
+    struct garch_state *made = model_state_make(arena, member->model, task, view.count,
+                                                sizeof *made + columns * size_count * sizeof *made->sizes);
     made->season = season;
     made->fit = fit;
     made->size_count = size_count;
-    fill_sizes(member, &fit, &returns, made->sizes, size_count);
+    if (member->is_historical)
+        fill_residuals(arena, &fit, &data, made->sizes, made->sizes + size_count);
+    else if (member->form.law == GARCH_STUDENT)
+        student_t_halves(fit.nu, made->sizes, size_count);
+    else
+        fill_normal(made->sizes, size_count);
     *state = &made->head;
     return 0;
 }
@@ -180,13 +214,16 @@ static void forecast_member(struct arena *arena, const struct model_state *state
     const struct garch_state *learned = (const struct garch_state *)(const void *)state;
     struct series view = view_since(learned, task->series);
     struct returns returns = take_returns(arena, &view, &learned->season);
+    const struct garch_form form = {.recursion = learned->fit.is_score ? GARCH_SCORE : GARCH_PLAIN};
+    struct garch_data data = data_of(&form, &returns);
     size_t longest = task->steps[task->count - 1];
     struct quantile_curve curves[MODEL_STEPS_MAX];
 
     const struct garch_outlook outlook = {
         .fit = &learned->fit,
-        .variance = garch_bounded_filter(&learned->fit, returns.values, returns.count, NULL),
+        .variance = garch_bounded_filter(&learned->fit, &data, NULL),
         .sizes = learned->sizes,
+        .news = learned->fit.is_score ? learned->sizes + learned->size_count : NULL,
         .size_count = learned->size_count,
         .factors = make_factors(arena, learned, task->series, longest),
         .seed = state->params.seed,
@@ -219,16 +256,17 @@ static bool garch_is_whole(const struct model_state *state)
 {
     const struct garch_state *learned = (const struct garch_state *)(const void *)state;
     const struct garch_bounded *fit = &learned->fit;
+    uint64_t columns = state->bytes >= sizeof *learned && fit->is_score ? 2 : 1;
 
     if (state->bytes < sizeof *learned || learned->size_count < 1 || learned->size_count > GARCH_SIZES_MAX ||
-        state->bytes != sizeof *learned + learned->size_count * sizeof *learned->sizes)
+        state->bytes != sizeof *learned + columns * learned->size_count * sizeof *learned->sizes)
         return false;
     if (learned->season.cells < 1 || learned->season.cells > SEASON_CELLS_MAX || learned->season.step_ms <= 0)
         return false;
     for (size_t i = 0; i < learned->season.cells; i++)
         if (!(learned->season.factor[i] > 0.0) || !isfinite(learned->season.factor[i]))
             return false;
-    for (size_t i = 0; i < learned->size_count; i++)
+    for (size_t i = 0; i < columns * learned->size_count; i++)
         if (!(learned->sizes[i] >= 0.0) || !isfinite(learned->sizes[i]))
             return false;
     return fit->omega > 0.0 && isfinite(fit->omega) && isfinite(fit->alpha) && isfinite(fit->gamma) &&
@@ -257,3 +295,5 @@ MEMBER(garch_t, "garch-t", "GARCH(1,1) with Student t innovations, simulated", G
 MEMBER(gjr_t, "gjr-t", "GARCH with leverage and Student t innovations, simulated", GARCH_GJR, GARCH_STUDENT, false)
 MEMBER(garch_fhs, "garch-fhs", "GARCH(1,1) by quasi-likelihood, simulated from its own residuals", GARCH_PLAIN,
        GARCH_NORMAL, true)
+MEMBER(gas_t, "gas-t", "variance driven by the t score of each step's range, simulated from its own residuals",
+       GARCH_SCORE, GARCH_STUDENT, true)

@@ -36,13 +36,13 @@ static size_t paths_for(size_t steps, size_t twins)
 }
 
 /* One path's step; z has its sign. */
-static inline void move(const struct walk *walk, size_t path, double z, double factor)
+static inline void move(const struct walk *walk, size_t path, double z, double news, double factor)
 {
     const struct garch_bounded *fit = walk->outlook->fit;
-    double variance = walk->variance[path], news = z < 0.0 ? fit->alpha + fit->gamma : fit->alpha;
+    double variance = walk->variance[path], alpha = z < 0.0 ? fit->alpha + fit->gamma : fit->alpha;
 
     walk->sum[path] += factor * sqrt(variance) * z;
-    variance = fit->omega + (news * z * z + fit->beta) * variance;
+    variance = fit->omega + (alpha * news + fit->beta) * variance;
     walk->variance[path] = variance < walk->cap ? variance : walk->cap;
 }
 
@@ -56,12 +56,13 @@ static void step_all(const struct walk *walk, size_t step)
     philox_fill(&stream, walk->words, walk->paths);
     for (size_t path = 0; path < walk->paths; path++) {
         uint32_t word = walk->words[path];
-        double size = outlook->sizes[((uint64_t)(word >> 1) * outlook->size_count) >> 31];
+        size_t at = (size_t)(((uint64_t)(word >> 1) * outlook->size_count) >> 31);
+        double size = outlook->sizes[at], news = outlook->news != NULL ? outlook->news[at] : size * size;
         double z = (word & 1) != 0 ? -size : size;
 
-        move(walk, path, z, factor);
+        move(walk, path, z, news, factor);
         if (walk->twins == 2)
-            move(walk, walk->paths + path, -z, factor);
+            move(walk, walk->paths + path, -z, news, factor);
     }
 }
 

@@ -19,6 +19,7 @@ struct garch_outlook {
     const struct garch_bounded *fit;
     double variance;     /* of the next step, in the units of the fit */
     const double *sizes; /* of innovations, ascending, mean square about 1 */
+    const double *news;  /* garch_bounded_news of the step of each size; NULL: the size squared */
     size_t size_count;   /* 1..GARCH_SIZES_MAX */
     const double
         *factors; /* standard deviation of each step's return in the units of the fit, steps[count - 1] of them */

@@ -11,6 +11,7 @@
     MODEL(garch_t)                                                                                                   \
     MODEL(gjr_t)                                                                                                     \
     MODEL(garch_fhs)                                                                                                 \
+    MODEL(gas_t)                                                                                                     \
     MODEL(har_log)                                                                                                   \
     MODEL(qr_vol)                                                                                                    \
     MODEL(qgb)                                                                                                       \

@@ -1,4 +1,4 @@
-/* The likelihood of all twelve forms: its gradient against differences, its scores against its gradient, and GARCH against the
+/* The likelihood of all thirteen forms: its gradient against differences, its scores against its gradient, and GARCH against the
  * formula written plainly.
  */
 #include <setjmp.h>
@@ -17,8 +17,8 @@
 
 #define COUNT 400
 
-static double values[COUNT], scratch[2 * COUNT];
-static const struct garch_data data = {values, COUNT, scratch};
+static double values[COUNT], scratch[2 * COUNT], measures[COUNT];
+static struct garch_data data = {.values = values, .count = COUNT, .scratch = scratch};
 
 /* Returns with quiet and loud times. */
 static int begin(void **state)
@@ -29,6 +29,8 @@ static int begin(void **state)
     rng_init(&rng, 17);
     for (size_t t = 0; t < COUNT; t++)
         values[t] = 0.1 + (t / 50 % 2 == 0 ? 0.7 : 1.6) * rng_normal(&rng);
+    for (size_t t = 0; t < COUNT; t++)
+        measures[t] = (t / 50 % 2 == 0 ? 0.5 : 2.5) * (0.2 + rng_uniform(&rng));
     return 0;
 }
 
@@ -48,6 +50,11 @@ static void for_each_form(void (*check)(const struct garch_form *form))
 
             check(&form);
         }
+    const struct garch_form score = {GARCH_SCORE, GARCH_STUDENT};
+    check(&score);
+    data.measures = measures; /* ranges instead of squares */
+    check(&score);
+    data.measures = NULL;
 }
 
 static void check_gradient(const struct garch_form *form)
@@ -60,7 +67,7 @@ static void check_gradient(const struct garch_form *form)
     for (size_t i = 0; i < GARCH_SLOTS; i++) {
         double kept = theta[i], step = 1e-6;
 
-        if (!garch_uses(form, (enum garch_slot)i)) {
+        if (!garch_uses(form, i)) {
             assert_near(gradient[i], 0.0, 0.0);
             continue;
         }
@@ -146,7 +153,7 @@ static void values_of_any_size_have_the_same_likelihood_but_for_the_unit(void **
 {
     const struct garch_form form = {GARCH_PLAIN, GARCH_STUDENT};
     static double scaled[COUNT];
-    const struct garch_data other = {scaled, COUNT, scratch};
+    const struct garch_data other = {.values = scaled, .count = COUNT, .scratch = scratch};
     const struct garch_trace none = {0};
 
     (void)state;

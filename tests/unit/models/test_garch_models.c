@@ -23,7 +23,7 @@
 #define POINTS 9200
 #define STATE_POINTS 9000
 
-static const char *const family[] = {"garch", "garch-t", "gjr-t", "garch-fhs"};
+static const char *const family[] = {"garch", "garch-t", "gjr-t", "garch-fhs", "gas-t"};
 static const size_t steps[] = {1, 4, 24};
 static const struct model_params params = {.seed = 9};
 static struct arena *arena;

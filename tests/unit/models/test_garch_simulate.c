@@ -23,6 +23,7 @@
 
 static struct arena *arena;
 static double values[COUNT], sizes[SIZES], factors[STEPS];
+static const struct garch_data data = {.values = values, .count = COUNT};
 
 static int begin(void **state)
 {
@@ -66,7 +67,7 @@ static void the_fit_finds_the_parameters_that_made_the_returns(void **state)
 
     (void)state;
     make_returns(&truth);
-    assert_int_equal(garch_bounded_fit(arena, &form, values, COUNT, &fit), 0);
+    assert_int_equal(garch_bounded_fit(arena, &form, &data, &fit), 0);
     assert_near(fit.alpha, truth.alpha, 0.03);
     assert_near(fit.gamma, truth.gamma, 0.04);
     assert_near(fit.beta, truth.beta, 0.04);
@@ -82,10 +83,10 @@ static void the_unit_of_the_returns_does_not_matter(void **state)
 
     (void)state;
     make_returns(&truth);
-    assert_int_equal(garch_bounded_fit(arena, &form, values, COUNT, &fit), 0);
+    assert_int_equal(garch_bounded_fit(arena, &form, &data, &fit), 0);
     for (size_t t = 0; t < COUNT; t++)
         values[t] *= 1024.0; /* a power of two changes no digit */
-    assert_int_equal(garch_bounded_fit(arena, &form, values, COUNT, &other), 0);
+    assert_int_equal(garch_bounded_fit(arena, &form, &data, &other), 0);
     assert_close(other.alpha, fit.alpha, 1e-12);
     assert_close(other.beta, fit.beta, 1e-12);
     assert_close(other.omega, fit.omega * 1024.0 * 1024.0, 1e-12);
@@ -103,7 +104,7 @@ static void persistence_stays_below_its_bound(void **state)
     rng_init(&rng, 5);
     for (size_t t = 0; t < COUNT; t++)
         values[t] = exp(3.0 * (double)t / COUNT) * rng_normal(&rng);
-    assert_int_equal(garch_bounded_fit(arena, &form, values, COUNT, &fit), 0);
+    assert_int_equal(garch_bounded_fit(arena, &form, &data, &fit), 0);
     assert_true(fit.alpha + fit.beta > 0.99 && fit.alpha + fit.beta <= GARCH_PERSISTENCE_MAX + 1e-12);
     assert_true(fit.omega > 0.0);
 }
@@ -115,7 +116,7 @@ static void returns_that_are_all_zero_are_refused(void **state)
 
     (void)state;
     memset(values, 0, sizeof values);
-    assert_int_equal(garch_bounded_fit(arena, &form, values, COUNT, &fit), -1);
+    assert_int_equal(garch_bounded_fit(arena, &form, &data, &fit), -1);
     assert_int_equal(err_kind(), E_INPUT);
 }
 
