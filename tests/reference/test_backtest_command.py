@@ -36,8 +36,13 @@ def candles(tmp_path):
     return write(tmp_path / 'candles.csv', candle_lines(2000))
 
 
+NAIVE = 'rw-gauss,rw-emp,ewma-emp,ensemble'
+
+
 def run(candles, *more, begin='2021-03-01', end='2021-03-11', horizons='1h,1d', interval='1h', **options):
     files = [word for path in (candles if isinstance(candles, list) else [candles]) for word in ('--candles', path)]
+    if '--models' not in more:
+        more = ('--models', NAIVE, *more)
     return btcf('backtest', *files, '--interval', interval, '--from', begin, '--to', end, '--horizons', horizons,
                 *more, **options)
 
@@ -134,6 +139,14 @@ def test_a_later_file_goes_on_where_an_earlier_one_ends_and_wins_where_both_are(
         assert done.returncode == 0, done.stderr
         outs.append(out.read_bytes())
     assert outs[0] == outs[1]
+
+
+def test_all_registered_models_walk_when_none_is_named(candles, tmp_path):
+    out = tmp_path / 'out.csv'
+    done = btcf('backtest', '--candles', candles, '--interval', '1h', '--from', '2021-03-20', '--to', '2021-03-21',
+                '--horizons', '1h,1d', '--step', '12h', '--out', out)
+    assert done.returncode == 0, done.stderr
+    assert {'rw-gauss', 'garch-t', 'har-log', 'qr-vol', 'ensemble'} <= {row['model'] for row in read(out)}
 
 
 def test_only_the_models_asked_for_are_written(candles, tmp_path):
@@ -237,7 +250,8 @@ def test_an_older_result_survives_a_failure_and_is_replaced_by_a_success(candles
 def start_long(tmp_path, path):
     """A walk of some minutes, at work when this returns."""
     process = subprocess.Popen([BTCF, 'backtest', '--candles', path, '--interval', '1h', '--from', '2022-01-01', '--to',
-                                '2022-02-01', '--horizons', '1h,4h,12h,1d', '--out', tmp_path / 'out.csv'],
+                                '2022-02-01', '--horizons', '1h,4h,12h,1d', '--models', NAIVE,
+                                '--out', tmp_path / 'out.csv'],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + DEADLINE_S
     partial = tmp_path / 'out.csv.partial'
