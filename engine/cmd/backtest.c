@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd/backtest_job.h"
+#include "cmd/backtest_report.h"
 #include "cmd/candle_series.h"
 #include "cmd/cli.h"
 #include "core/clock.h"
@@ -23,7 +24,7 @@
 /* What the command line says, as text. */
 struct request {
     struct cli_list candles;
-    const char *interval, *from, *to, *step, *horizons, *models, *out, *workers;
+    const char *interval, *from, *to, *step, *horizons, *models, *out, *report, *workers;
 };
 
 static int run(int argc, char **argv);
@@ -34,7 +35,7 @@ const struct command command_backtest = {
     .usage =
         "usage: btcf backtest --candles FILE [--candles FILE2] --interval 1h|1d --from TIME --to TIME\n"
         "                     --horizons 1h,1d,7d [--models rw-gauss,ensemble] [--step 1d] [--out FILE.csv]\n"
-        "                     [--workers N]\n\n"
+        "                     [--report FILE.html|FILE.svg] [--workers N]\n\n"
         "At each origin from --from on (inclusive) until --to (exclusive), every --step (default: the interval),\n"
         "forecasts with what was known then and scores with what came. Needs neither database nor network.\n\n"
         "  --candles   a file in any format that `btcf import` reads; several are put together, a later one over an\n"
@@ -46,6 +47,7 @@ const struct command command_backtest = {
         "  --out       model,origin,horizon_s,origin_price,target,actual,q0.005,...,q0.995 in unix seconds and USD;\n"
         "              no row without an actual; the file appears under its name only when it is whole. Until then\n"
         "              FILE.csv.partial keeps what is done: stopped or killed, the same command goes on from there\n"
+        "  --report    the scores as a page or an image: skill, coverage, PIT histograms, forecasts against what came\n"
         "  --workers   processes; default: one per processor. The result does not depend on it.\n\n"
         "Times: 2023-04-01, RFC 3339, or unix seconds.\n",
     .run = run,
@@ -155,7 +157,8 @@ static int parse_request(struct arena *arena, const struct request *request, str
     plan->step_ms = step_s * MS_PER_S;
     job->interval_s = interval_s;
     job->out = request->out;
-    return 0;
+    job->report = request->report;
+    return job->report == NULL ? 0 : backtest_report_check(job->report);
 }
 
 static int backtest(struct arena *arena, const struct request *request)
@@ -176,11 +179,17 @@ static int run(int argc, char **argv)
 {
     struct request request = {0};
     const struct cli_option table[] = {
-        {.name = "--candles", .list = &request.candles},  {.name = "--interval", .value = &request.interval},
-        {.name = "--from", .value = &request.from},       {.name = "--to", .value = &request.to},
-        {.name = "--step", .value = &request.step},       {.name = "--horizons", .value = &request.horizons},
-        {.name = "--models", .value = &request.models},   {.name = "--out", .value = &request.out},
-        {.name = "--workers", .value = &request.workers}, {.name = NULL},
+        {.name = "--candles", .list = &request.candles},
+        {.name = "--interval", .value = &request.interval},
+        {.name = "--from", .value = &request.from},
+        {.name = "--to", .value = &request.to},
+        {.name = "--step", .value = &request.step},
+        {.name = "--horizons", .value = &request.horizons},
+        {.name = "--models", .value = &request.models},
+        {.name = "--out", .value = &request.out},
+        {.name = "--report", .value = &request.report},
+        {.name = "--workers", .value = &request.workers},
+        {.name = NULL},
     };
     struct cli cli;
 

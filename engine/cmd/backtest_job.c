@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cmd/backtest_records.h"
+#include "cmd/backtest_report.h"
 #include "core/clock.h"
 #include "core/err.h"
 #include "core/proc.h"
@@ -28,7 +29,7 @@
 #define BAR_WIDTH 30
 
 /* What a worker tells the parent, in shared memory. The text is written before the worker ends and read after. */
-struct report {
+struct worker_report {
     _Atomic size_t origins_done;
     char first_refusal[ERR_TEXT_MAX];
 };
@@ -38,7 +39,7 @@ struct work {
     const struct backtest_job *job;
     struct records records;
     size_t kept; /* records that an earlier run had made */
-    struct report *reports;
+    struct worker_report *reports;
     pid_t pids[BACKTEST_WORKERS_MAX];
     size_t running;
 };
@@ -55,7 +56,8 @@ struct results {
     size_t origin_count;
     struct summary_row *rows; /* [horizon][model][nth score] */
     size_t *counts;           /* [horizon][model] */
-    FILE *file;               /* NULL: no file is wanted */
+    struct backtest_fans fans;
+    FILE *file; /* NULL: no file is wanted */
     struct strbuf line;
 };
 
@@ -91,7 +93,7 @@ static void work_release(struct work *work, bool keep)
 
 static void note_refusal(void *arg, const struct issue_refusal *refusal)
 {
-    struct report *report = arg;
+    struct worker_report *report = arg;
 
     if (report->first_refusal[0] == '\0')
         snprintf(report->first_refusal, sizeof report->first_refusal, "%s", refusal->reason);
@@ -102,7 +104,7 @@ static int run_worker(void *arg)
 {
     const struct part *part = arg;
     struct work *work = part->work;
-    struct report *report = &work->reports[part->number];
+    struct worker_report *report = &work->reports[part->number];
     struct backtest_walk *walk = backtest_walk_create(&work->job->plan);
 
     for (size_t at = stretch_begin(work, part->number); at < stretch_begin(work, part->number + 1); at++) {
@@ -222,6 +224,7 @@ static void results_init(struct arena *arena, struct results *results, const str
     *results = (struct results){.job = job, .origin_count = backtest_origin_count(&job->plan)};
     results->rows = arena_array(arena, series_count * results->origin_count, sizeof *results->rows);
     results->counts = arena_array(arena, series_count, sizeof *results->counts);
+    backtest_fans_init(arena, &results->fans, &job->plan);
     strbuf_init(&results->line, LINE_BYTES_MAX);
 }
 
@@ -240,6 +243,7 @@ static int keep_row(void *arg, const struct backtest_row *row)
     size_t place = row->horizon * results->job->plan.model_count + row->model;
 
     results->rows[place * results->origin_count + results->counts[place]++] = row->score;
+    backtest_fans_add(&results->fans, row);
     if (results->file == NULL)
         return 0;
     strbuf_reset(&results->line);
@@ -277,7 +281,8 @@ static int judge(const struct work *work, struct results *results, size_t *refus
     return rc;
 }
 
-static int print_scores(struct arena *arena, const struct results *results)
+/* The table on standard output, and the report. */
+static int tell_scores(struct arena *arena, const struct results *results)
 {
     const struct backtest_plan *plan = &results->job->plan;
     struct score_table_row *table = arena_array(arena, plan->horizon_count * plan->model_count, sizeof *table);
@@ -303,7 +308,9 @@ static int print_scores(struct arena *arena, const struct results *results)
     score_table_render(&text, table, table_count);
     fputs(text.ptr, stdout);
     strbuf_release(&text);
-    return 0;
+    if (results->job->report == NULL)
+        return 0;
+    return backtest_report_write(arena, results->job->report, &results->fans, table, table_count);
 }
 
 static void print_refusals(const struct work *work, size_t refused)
@@ -327,7 +334,7 @@ static int finish(struct arena *arena, const struct work *work)
     int rc = judge(work, &results, &refused);
     if (rc == 0) {
         print_refusals(work, refused);
-        rc = print_scores(arena, &results);
+        rc = tell_scores(arena, &results);
     }
     strbuf_release(&results.line);
     return rc;

@@ -100,6 +100,8 @@ static int score_row(const struct issue_forecast *baseline, struct backtest_row 
                                       .move = score.move,
                                       .width_90 = score.width[SCORE_INTERVAL_90],
                                       .width_90_baseline = base.width[SCORE_INTERVAL_90],
+                                      .interval_90 = score.interval[SCORE_INTERVAL_90],
+                                      .interval_90_baseline = base.interval[SCORE_INTERVAL_90],
                                       .covered = score.covered};
     return 0;
 }

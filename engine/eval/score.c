@@ -73,6 +73,8 @@ int score_make(const double price[QUANTILE_COUNT], double origin_price, double a
 
         score->covered |= (unsigned)(y >= low && y <= high) << i;
         score->width[i] = high - low;
+        score->interval[i] =
+            high - low + 2.0 / (1.0 - score_interval_levels[i]) * (fmax(low - y, 0.0) + fmax(y - high, 0.0));
     }
     score->pit = integral_transform(q, y);
     score->median_error = y - q[QUANTILE_MEDIAN];

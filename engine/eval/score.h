@@ -27,6 +27,8 @@ struct score {
     double median_error;               /* actual - median */
     double move;                       /* actual - origin price */
     double width[SCORE_INTERVAL_COUNT];
+    /* Width plus 2/alpha times the distance of an outcome outside (Gneiting & Raftery 2007, 6.2): lower is better. */
+    double interval[SCORE_INTERVAL_COUNT];
 };
 
 /* `price` are the 25 quantiles of a curve, non-decreasing. E_INPUT when a price is not finite and positive, or

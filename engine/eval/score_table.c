@@ -29,15 +29,15 @@ static void render_row(struct strbuf *buf, const struct score_table_row *row)
                       100.0 * s->direction_95.high);
     else
         strbuf_printf(buf, " %6s %6s %6s", "-", "-", "-");
-    strbuf_printf(buf, " %6.3f\n", s->pit_ks_p);
+    strbuf_printf(buf, " %6.3f %8.3f %9.3f\n", s->pit_ks_p, s->interval_90, s->interval_90_baseline);
 }
 
 void score_table_render(struct strbuf *buf, struct score_table_row *rows, size_t count)
 {
     qsort(rows, count, sizeof *rows, compare_rows);
-    strbuf_printf(buf, "%-10s %9s %6s %8s %7s %7s %6s %6s %6s %6s %6s %8s %8s %6s %6s %6s %6s %6s\n", "model",
+    strbuf_printf(buf, "%-10s %9s %6s %8s %7s %7s %6s %6s %6s %6s %6s %8s %8s %6s %6s %6s %6s %6s %8s %9s\n", "model",
                   "horizon_s", "n", "crps", "skill", "dm_p", "cov50", "cov80", "cov90", "cov95", "caverr", "w90",
-                  "w90_base", "mase", "dir", "dir_lo", "dir_hi", "ks_p");
+                  "w90_base", "mase", "dir", "dir_lo", "dir_hi", "ks_p", "is90", "is90_base");
     for (size_t i = 0; i < count; i++)
         render_row(buf, &rows[i]);
 }

@@ -1,4 +1,4 @@
-/* The score table as text: the columns, names and order of the project's scorer. */
+/* The score table as text: the columns, names and order of the project's scorer, and the score of the 90% interval. */
 #ifndef EVAL_SCORE_TABLE_H
 #define EVAL_SCORE_TABLE_H
 

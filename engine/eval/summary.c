@@ -107,6 +107,8 @@ static void add_means(const struct summary_row *rows, size_t count, struct summa
         summary->crps_baseline += rows[i].crps_baseline / n;
         summary->width_90 += rows[i].width_90 / n;
         summary->width_90_baseline += rows[i].width_90_baseline / n;
+        summary->interval_90 += rows[i].interval_90 / n;
+        summary->interval_90_baseline += rows[i].interval_90_baseline / n;
         summary->median_error += fabs(rows[i].median_error) / n;
         moves += fabs(rows[i].move) / n;
         summary->pit_bins[pit_bin(rows[i].pit)]++;

@@ -17,9 +17,10 @@
 struct summary_row {
     double crps, crps_baseline; /* percent of the origin price */
     double pit;
-    double median_error, move;          /* percent, signed */
-    double width_90, width_90_baseline; /* of the 90% interval, percent; 0 when not known */
-    unsigned covered;                   /* as in struct score */
+    double median_error, move;                /* percent, signed */
+    double width_90, width_90_baseline;       /* of the 90% interval, percent; 0 when not known */
+    double interval_90, interval_90_baseline; /* interval scores, percent; 0 when not known */
+    unsigned covered;                         /* as in struct score */
 };
 
 struct interval {
@@ -38,6 +39,7 @@ struct summary {
     struct interval coverage_95[SCORE_INTERVAL_COUNT]; /* Clopper-Pearson on n_effective */
     double coverage_error;                             /* mean |measured - nominal| */
     double width_90, width_90_baseline;                /* means */
+    double interval_90, interval_90_baseline;
     size_t pit_bins[SUMMARY_PIT_BINS];
     double pit_ks_p;     /* Kolmogorov-Smirnov, mean over non-overlapping subsamples */
     double mase;         /* mean |median error| / mean |move| */

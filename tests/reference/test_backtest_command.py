@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+import xml.etree.ElementTree
 
 import pytest
 
@@ -325,3 +326,20 @@ def test_two_runs_do_not_write_one_file(tmp_path):
         process.send_signal(signal.SIGCONT)
         process.kill()
         process.communicate(timeout=DEADLINE_S)
+
+
+@pytest.mark.parametrize('name', ['report.html', 'report.svg'])
+def test_a_report_is_a_whole_document(candles, tmp_path, name):
+    report = tmp_path / name
+    done = run(candles, '--report', report)
+    assert done.returncode == 0, done.stderr
+    text = report.read_text()
+    svg = text[text.index('<svg'):text.index('</svg>') + len('</svg>')]
+    assert xml.etree.ElementTree.fromstring(svg).get('aria-label').startswith('BTC forecasts: 1 h candles')
+    assert 'ensemble' in text and '1 d ahead' in text
+    assert sorted(os.listdir(tmp_path)) == ['candles.csv', name]
+
+
+def test_a_report_of_another_kind_is_refused_before_any_work(candles, tmp_path):
+    done = run(candles, '--report', tmp_path / 'report.pdf')
+    assert done.returncode == 2 and '--report' in done.stderr

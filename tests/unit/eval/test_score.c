@@ -58,6 +58,21 @@ static void crps_is_twice_the_mean_pinball_loss_in_percent(void **state)
     assert_near(score.pit, 0.65, 1e-6);
 }
 
+static void the_interval_score_is_the_width_and_a_fine_for_what_falls_outside(void **state)
+{
+    double price[QUANTILE_COUNT];
+    struct score score;
+
+    (void)state;
+    uniform_prices(price);
+    assert_int_equal(score_make(price, 100.0, 103.0, &score), 0);
+    assert_near(score.interval[SCORE_INTERVAL_90], 18.0, 1e-12);
+    assert_int_equal(score_make(price, 100.0, 109.5, &score), 0); /* 0.5 above the 95% quantile */
+    assert_near(score.interval[SCORE_INTERVAL_90], 18.0 + 20.0 * 0.5, 1e-9);
+    assert_int_equal(score_make(price, 100.0, 89.0, &score), 0); /* 2 below the 5% quantile */
+    assert_near(score.interval[SCORE_INTERVAL_90], 18.0 + 20.0 * 2.0, 1e-9);
+}
+
 static void coverage_bits_include_the_ends(void **state)
 {
     static const struct {
@@ -120,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_the_levels_that_the_definitions_name),
         cmocka_unit_test(crps_is_twice_the_mean_pinball_loss_in_percent),
+        cmocka_unit_test(the_interval_score_is_the_width_and_a_fine_for_what_falls_outside),
         cmocka_unit_test(coverage_bits_include_the_ends),
         cmocka_unit_test(pit_reaches_zero_and_one_a_quarter_of_the_curve_beyond_its_ends),
         cmocka_unit_test(refuses_prices_that_are_none),

@@ -75,6 +75,8 @@ static void means_and_counts_are_plain(void **state)
                                        .move = 4.0,
                                        .width_90 = 3.0,
                                        .width_90_baseline = 7.0,
+                                       .interval_90 = (double)i,
+                                       .interval_90_baseline = 9.0,
                                        .covered = i == 0 ? 15 : 8};
     struct summary summary = sum_up(4, 1.0);
     assert_int_equal(summary.n, 4);
@@ -84,6 +86,8 @@ static void means_and_counts_are_plain(void **state)
     assert_near(summary.median_error, 2.0, 1e-12);
     assert_near(summary.width_90, 3.0, 1e-12);
     assert_near(summary.width_90_baseline, 7.0, 1e-12);
+    assert_near(summary.interval_90, 1.5, 1e-12);
+    assert_near(summary.interval_90_baseline, 9.0, 1e-12);
     assert_int_equal(summary.covered[0], 1);
     assert_int_equal(summary.covered[3], 4);
     assert_near(summary.coverage_error, (0.25 + 0.55 + 0.65 + 0.05) / 4.0, 1e-12);
