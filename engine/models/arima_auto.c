@@ -174,6 +174,8 @@ int arima_choose(struct arena *arena, const struct arima_data *data, size_t peri
 
     if (data->count < 4)
         return err_set(E_INPUT, "an ARIMA cannot be chosen with %zu values", data->count);
+    if (is_constant(data->values, data->count))
+        return err_set(E_INPUT, "the %zu values stand still", data->count);
     if (arima_check_order(&order) < 0)
         return -1;
     if (data->count > ARIMA_POINTS_MAX)
