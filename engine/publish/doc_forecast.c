@@ -145,6 +145,8 @@ static void render_model(struct json *json, const struct forecast_page *page)
     json_key(json, "weights");
     json_raw(json, forecast->weights, strlen(forecast->weights));
     parts_time(json, "trained_at", forecast->trained_at);
+    json_key(json, "calibration");
+    json_raw(json, forecast->calibration, strlen(forecast->calibration));
     json_close(json, '}');
     json_key(json, "baseline");
     if (page->baseline == NULL) {
@@ -200,6 +202,20 @@ static void render_coverage(struct json *json, const struct accuracy_view *accur
             json_none(json);
         else
             json_number(json, accuracy->coverage[i], 4);
+    }
+    json_close(json, '}');
+    json_key(json, "coverage_95");
+    json_open(json, '{');
+    for (size_t i = 0; i < VIEW_INTERVAL_COUNT; i++) {
+        json_key(json, parts_interval_table[i].name);
+        if (accuracy == NULL) {
+            json_none(json);
+            continue;
+        }
+        json_open(json, '[');
+        json_number(json, accuracy->coverage_low[i], 4);
+        json_number(json, accuracy->coverage_high[i], 4);
+        json_close(json, ']');
     }
     json_close(json, '}');
 }

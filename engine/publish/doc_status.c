@@ -1,6 +1,4 @@
-/* Renders the service's own state. A number that is not known is null, never a guess; the scoreboard shows the models
- * that lose as well as those that win.
- */
+/* Renders the service's own state. A number that is not known is null, never a guess. */
 #include "publish/doc_status.h"
 
 #include <string.h>
@@ -8,18 +6,12 @@
 #include "core/clock.h"
 #include "core/json.h"
 #include "market/candle.h"
-#include "publish/doc_forecast.h"
 
-#define CRPS_DECIMALS 5
 #define SHARE_DECIMALS 5
 
 static void render_component(struct json *json, const struct component_view *component);
 static void render_provider(struct json *json, const struct provider_view *provider);
 static void render_head(struct json *json, const struct feed *feed);
-static void render_model(struct json *json, const struct batch_view *batch, const struct forecast_view *first);
-static bool is_first_of_model(const struct batch_view *batch, size_t i);
-static void render_line(struct json *json, const struct accuracy_view *line);
-static void render_pair(struct json *json, double low, double high);
 
 const char *status_word(const struct status_page *page)
 {
@@ -72,51 +64,6 @@ void doc_status_event_render(const struct status_page *page, struct strbuf *out)
     json_put_text(&json, "feed", page->feed->name);
     json_put_text(&json, "feed_state", page->feed->state);
     json_put_bool(&json, "degraded", page->feed->degraded);
-    json_close(&json, '}');
-}
-
-void doc_models_render(const struct feed *feed, const struct batch_view *batch, struct strbuf *out)
-{
-    struct json json;
-    json_init(&json, out);
-    json_open(&json, '{');
-    render_head(&json, feed);
-    json_put_text(&json, "release", batch->release);
-    parts_time(&json, "issued_at", batch->issued_at);
-    json_key(&json, "models");
-    json_open(&json, '[');
-    for (size_t i = 0; i < batch->count; i++)
-        if (is_first_of_model(batch, i))
-            render_model(&json, batch, &batch->forecasts[i]);
-    json_close(&json, ']');
-    json_close(&json, '}');
-}
-
-void doc_accuracy_render(const struct feed *feed, const struct accuracy_view *lines, size_t count, struct strbuf *out)
-{
-    struct json json;
-    json_init(&json, out);
-    json_open(&json, '{');
-    render_head(&json, feed);
-    json_put_text(&json, "unit",
-                  "CRPS and errors are percent of the price at the origin; skill is 1 - crps / crps_baseline");
-    int64_t updated_wall_ms = 0;
-    for (size_t i = 0; i < count; i++)
-        if (lines[i].updated_wall_ms > updated_wall_ms)
-            updated_wall_ms = lines[i].updated_wall_ms;
-    parts_time(&json, "updated_at", updated_wall_ms);
-    json_put_i64(&json, "window_days", count > 0 ? lines[0].window_s * MS_PER_S / MS_PER_DAY : 0);
-    json_key(&json, "horizons");
-    json_open(&json, '{');
-    for (size_t h = 0; h < HORIZON_COUNT; h++) {
-        json_key(&json, horizons[h].name);
-        json_open(&json, '[');
-        for (size_t i = 0; i < count; i++)
-            if (lines[i].horizon_s == horizons[h].seconds && strcmp(lines[i].origin, "all") != 0)
-                render_line(&json, &lines[i]);
-        json_close(&json, ']');
-    }
-    json_close(&json, '}');
     json_close(&json, '}');
 }
 
@@ -189,81 +136,4 @@ static void render_provider(struct json *json, const struct provider_view *provi
     json_put_i64(json, "refused", provider->refused);
     json_put_i64(json, "failures", provider->failures);
     json_close(json, '}');
-}
-
-static bool is_first_of_model(const struct batch_view *batch, size_t i)
-{
-    for (size_t j = 0; j < i; j++)
-        if (strcmp(batch->forecasts[j].model, batch->forecasts[i].model) == 0)
-            return false;
-    return true;
-}
-
-static void render_model(struct json *json, const struct batch_view *batch, const struct forecast_view *first)
-{
-    json_open(json, '{');
-    json_put_text(json, "name", first->model);
-    json_put_text(json, "kind", first->method);
-    json_put_text(json, "version", first->model_version);
-    parts_time(json, "trained_at", first->trained_at);
-    json_key(json, "horizons");
-    json_open(json, '{');
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct forecast_view *forecast = &batch->forecasts[i];
-        const char *name = horizon_name(forecast->horizon_s);
-        if (strcmp(forecast->model, first->model) != 0 || name == NULL)
-            continue;
-        json_key(json, name);
-        json_open(json, '{');
-        json_put_bool(json, "served", forecast->served);
-        json_key(json, "weights");
-        json_raw(json, forecast->weights, strlen(forecast->weights));
-        json_close(json, '}');
-    }
-    json_close(json, '}');
-    json_close(json, '}');
-}
-
-static void render_line(struct json *json, const struct accuracy_view *line)
-{
-    json_open(json, '{');
-    json_put_text(json, "model", line->model);
-    json_put_text(json, "origin", line->origin);
-    json_put_i64(json, "n", line->n);
-    json_put_number(json, "n_effective", line->n_effective, 1);
-    parts_time(json, "first_issued_at", line->first_issued_at);
-    parts_time(json, "last_target_at", line->last_target_at);
-    json_put_number(json, "crps", line->crps, CRPS_DECIMALS);
-    json_put_number(json, "crps_baseline", line->crps_baseline, CRPS_DECIMALS);
-    json_put_number(json, "skill", line->skill, SHARE_DECIMALS);
-    json_key(json, "skill_95");
-    render_pair(json, line->skill_low, line->skill_high);
-    json_put_number(json, "dm_p", line->dm_p, SHARE_DECIMALS);
-    json_key(json, "coverage");
-    json_open(json, '{');
-    for (size_t i = 0; i < VIEW_INTERVAL_COUNT; i++) {
-        json_key(json, parts_interval_table[i].name);
-        json_open(json, '{');
-        json_put_number(json, "measured", line->coverage[i], SHARE_DECIMALS);
-        json_key(json, "interval_95");
-        render_pair(json, line->coverage_low[i], line->coverage_high[i]);
-        json_close(json, '}');
-    }
-    json_close(json, '}');
-    json_key(json, "pit");
-    json_open(json, '[');
-    for (size_t i = 0; i < VIEW_PIT_BINS; i++)
-        json_i64(json, (int64_t)line->pit[i]);
-    json_close(json, ']');
-    json_put_number(json, "median_error", line->median_error, CRPS_DECIMALS);
-    json_put_number(json, "mase", line->mase, SHARE_DECIMALS);
-    json_close(json, '}');
-}
-
-static void render_pair(struct json *json, double low, double high)
-{
-    json_open(json, '[');
-    json_number(json, low, SHARE_DECIMALS);
-    json_number(json, high, SHARE_DECIMALS);
-    json_close(json, ']');
 }

@@ -1,4 +1,4 @@
-/* How the service is and how good it has been: /v1/status, /v1/models, /v1/accuracy, /v1/data-quality. Pure. */
+/* How the service and its input are: /v1/status, /v1/data-quality. Pure. */
 #ifndef PUBLISH_DOC_STATUS_H
 #define PUBLISH_DOC_STATUS_H
 
@@ -24,11 +24,6 @@ const char *status_word(const struct status_page *page);
 void doc_status_render(const struct status_page *page, struct strbuf *out);
 /* Data of the stream event that announces a change of the word. */
 void doc_status_event_render(const struct status_page *page, struct strbuf *out);
-
-void doc_models_render(const struct feed *feed, const struct batch_view *batch, struct strbuf *out);
-
-void doc_accuracy_render(const struct feed *feed, const struct accuracy_view *lines, size_t count,
-                         struct strbuf *out);
 
 void doc_quality_render(const struct feed *feed, const struct quality_view *intervals, size_t interval_count,
                         const struct provider_view *providers, size_t provider_count, struct strbuf *out);

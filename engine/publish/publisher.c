@@ -42,7 +42,7 @@
 static const char SQL_CHANGES[] =
     "SELECT coalesce(b.id, 0), coalesce((SELECT max(change) FROM candle), 0),"
     " greatest((SELECT max(change) FROM accuracy), (SELECT max(change) FROM model_version),"
-    " (SELECT max(change) FROM verdict), (SELECT max(change) FROM calibration), 0),"
+    " (SELECT max(change) FROM verdict), (SELECT max(change) FROM calibration), (SELECT max(change) FROM model), 0),"
     " coalesce((SELECT max(change) FROM provider_state), 0), coalesce((SELECT max(change) FROM component), 0),"
     " coalesce((SELECT id FROM batch WHERE feed = $2 ORDER BY issued_at DESC LIMIT 1), 0), coalesce(b.issued_at, 0),"
     " coalesce((SELECT max(open_time) + 3600000 FROM candle WHERE feed = $1 AND interval_s = 3600), 0)"

@@ -30,7 +30,7 @@ struct publisher;
 #define PUBLISHER_REBUILD_MS 30000
 #define PUBLISHER_BEAT_MS 1000
 #define PUBLISHER_EVENT_COUNT 4096
-#define PUBLISHER_DOC_COUNT_MAX 48
+#define PUBLISHER_DOC_COUNT_MAX 80
 #define PUBLISHER_CHANNEL_GATE "gate" /* NOTIFY by the triggers of the tables behind the gate */
 #define PUBLISHER_CANDLE_COUNT 120    /* of each interval in its document */
 

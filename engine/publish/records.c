@@ -10,6 +10,8 @@
 
 #define RECORDS_ARENA_BYTES (64u << 20)
 
+/* Columns: as struct model_view. */
+static const char SQL_MODELS[] = "SELECT name, summary FROM model ORDER BY ordinal, name LIMIT 100";
 /* Columns: as struct version_view. Index: unique (feed, release, model, step_s, fitted_ms). Half a year holds the newest of
  * whoever is still trained. */
 static const char SQL_VERSIONS[] =
@@ -30,6 +32,7 @@ static const char SQL_CALIBRATIONS[] =
     "SELECT horizon_s::bigint, as_of, updates, summary::text FROM calibration WHERE feed = $1 AND kind = 'live'"
     " ORDER BY horizon_s LIMIT 100";
 
+static int load_models(struct records *records, struct db *db);
 static int load_versions(struct records *records, struct db *db);
 static int load_verdicts(struct records *records, struct db *db);
 static int load_calibrations(struct records *records, struct db *db);
@@ -53,7 +56,8 @@ int records_update(struct records *records, struct db *db, const char *feed, int
     *records = (struct records){.arena = arena, .change = change};
     snprintf(records->feed, sizeof(records->feed), "%s", feed);
     if (view_load_accuracy(db, arena, feed, &records->accuracy, &records->accuracy_count) < 0 ||
-        load_versions(records, db) < 0 || load_verdicts(records, db) < 0 || load_calibrations(records, db) < 0)
+        load_models(records, db) < 0 || load_versions(records, db) < 0 || load_verdicts(records, db) < 0 ||
+        load_calibrations(records, db) < 0)
         return err_wrap("while loading the records of %s", feed);
     records->is_loaded = true;
     return 0;
@@ -69,6 +73,18 @@ const struct verdict_view *records_verdict(const struct records *records, const 
             return verdict;
     }
     return NULL;
+}
+
+static int load_models(struct records *records, struct db *db)
+{
+    struct db_rows rows;
+    if (db_query(db, records->arena, SQL_MODELS, &rows, DB_END) < 0)
+        return -1;
+    records->models = arena_array(records->arena, rows.count + 1, sizeof(*records->models));
+    records->model_count = rows.count;
+    for (size_t i = 0; i < rows.count; i++)
+        records->models[i] = (struct model_view){.name = db_text(&rows, i, 0), .summary = db_text(&rows, i, 1)};
+    return 0;
 }
 
 static int load_versions(struct records *records, struct db *db)

@@ -12,6 +12,11 @@
 struct arena;
 struct db;
 
+/* A row of model. */
+struct model_view {
+    const char *name, *summary;
+};
+
 /* A row of model_version: the newest of a model and step. */
 struct version_view {
     const char *model, *cause, *data_hash;
@@ -42,6 +47,8 @@ struct records {
     int64_t change; /* of the look that loaded it */
     struct accuracy_view *accuracy;
     size_t accuracy_count;
+    struct model_view *models; /* in the order of the registry */
+    size_t model_count;
     struct version_view *versions;
     size_t version_count;
     struct verdict_view *verdicts;

@@ -7,7 +7,7 @@
 #include "core/base.h"
 #include "publish/document.h"
 
-#define SHELF_DOC_COUNT_MAX 64
+#define SHELF_DOC_COUNT_MAX 96
 
 struct shelf {
     struct writer *writer; /* borrowed */

@@ -20,13 +20,18 @@ static const char SQL_BATCH[] =
 /* Columns: as struct forecast_view. Index: unique (batch_id, model, horizon_s). */
 static const char SQL_FORECASTS[] =
     "SELECT public_id, model, model_version, method, weights::text, served, horizon_s::bigint, target_at, trained_at,"
-    " mean, prob_up, volatility, quantiles FROM forecast WHERE batch_id = $1 ORDER BY horizon_s, id";
+    " mean, prob_up, volatility, quantiles, calibration::text FROM forecast WHERE batch_id = $1 ORDER BY horizon_s, id";
 /* Columns: as struct accuracy_view. Index: primary key. The order is that of the document. */
 static const char SQL_ACCURACY[] =
     "SELECT model, origin, horizon_s::bigint, window_s, n, first_issued_at, last_target_at, updated_wall_ms,"
     " n_effective, crps, crps_baseline, skill, skill_low, skill_high, dm_p, median_error, mase,"
-    " coverage, coverage_low, coverage_high, pit FROM accuracy WHERE feed = $1 AND window_s = 365 * 86400"
-    " ORDER BY horizon_s, origin, skill DESC, model";
+    " coverage, coverage_low, coverage_high, pit, width_90, width_90_baseline, pit_ks_p, direction, direction_low,"
+    " direction_high, pinball FROM accuracy WHERE feed = $1 ORDER BY horizon_s, window_s, origin, skill DESC, model"
+    " LIMIT 10000";
+/* Columns: as struct refusal_view. Index: primary key. */
+static const char SQL_REFUSALS[] =
+    "SELECT r.model, r.reason, r.horizon_s FROM batch b, jsonb_to_recordset(b.refusals) AS r (model text, reason text,"
+    " horizon_s bigint) WHERE b.id = $1 LIMIT 1000";
 /* Columns: as struct candle_view. Index: primary key, backwards. */
 static const char SQL_CANDLES[] =
     "SELECT open_time, open, high, low, close, volume, spread, source_count::bigint, revision::bigint, is_filled,"
@@ -80,6 +85,20 @@ int view_load_batch(struct db *db, struct arena *arena, const char *feed, struct
     for (size_t i = 0; i < rows.count; i++)
         if (read_forecast(&rows, i, &batch->forecasts[i]) < 0)
             return err_wrap("while loading the forecasts of batch %" PRId64, batch->id);
+    return 0;
+}
+
+int view_load_refusals(struct db *db, struct arena *arena, int64_t batch_id, struct refusal_view **refusals,
+                       size_t *count)
+{
+    struct db_rows rows;
+    if (db_query(db, arena, SQL_REFUSALS, &rows, DB_I64(batch_id), DB_END) < 0)
+        return err_wrap("while loading the refusals of batch %" PRId64, batch_id);
+    *count = rows.count;
+    *refusals = arena_array(arena, rows.count + 1, sizeof(**refusals));
+    for (size_t i = 0; i < rows.count; i++)
+        (*refusals)[i] = (struct refusal_view){
+            .model = db_text(&rows, i, 0), .reason = db_text(&rows, i, 1), .horizon_s = db_i64(&rows, i, 2)};
     return 0;
 }
 
@@ -204,8 +223,8 @@ const struct accuracy_view *accuracy_find(const struct accuracy_view *rows, size
                                           int64_t horizon_s, const char *origin)
 {
     for (size_t i = 0; i < count; i++)
-        if (rows[i].horizon_s == horizon_s && strcmp(rows[i].model, model) == 0 &&
-            strcmp(rows[i].origin, origin) == 0)
+        if (rows[i].horizon_s == horizon_s && rows[i].window_s == VIEW_WINDOW_S &&
+            strcmp(rows[i].model, model) == 0 && strcmp(rows[i].origin, origin) == 0)
             return &rows[i];
     return NULL;
 }
@@ -225,6 +244,7 @@ static int read_forecast(const struct db_rows *rows, size_t i, struct forecast_v
         .mean = db_f64(rows, i, 9),
         .prob_up = db_f64(rows, i, 10),
         .volatility = db_f64(rows, i, 11),
+        .calibration = db_text(rows, i, 13),
     };
     return read_array(rows, i, 12, forecast->quantiles, VIEW_LEVEL_COUNT);
 }
@@ -249,7 +269,18 @@ static int read_accuracy(const struct db_rows *rows, size_t i, struct accuracy_v
         .dm_p = db_f64(rows, i, 14),
         .median_error = db_f64(rows, i, 15),
         .mase = db_f64(rows, i, 16),
+        .width_90 = db_f64(rows, i, 21),
+        .width_90_baseline = db_f64(rows, i, 22),
+        .pit_ks_p = db_f64(rows, i, 23),
+        .has_direction = !db_is_null(rows, i, 24),
+        .direction = db_f64(rows, i, 24),
+        .direction_low = db_f64(rows, i, 25),
+        .direction_high = db_f64(rows, i, 26),
     };
+    if (db_f64_array(rows, i, 27, line->pinball, VIEW_PINBALL_MAX, &line->pinball_count) < 0)
+        return -1;
+    if (line->pinball_count != VIEW_PINBALL_MAX)
+        line->pinball_count = 0;
     if (read_array(rows, i, 17, line->coverage, VIEW_INTERVAL_COUNT) < 0 ||
         read_array(rows, i, 18, line->coverage_low, VIEW_INTERVAL_COUNT) < 0 ||
         read_array(rows, i, 19, line->coverage_high, VIEW_INTERVAL_COUNT) < 0)

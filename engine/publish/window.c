@@ -8,7 +8,9 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "market/candle.h"
+#include "publish/doc_accuracy.h"
 #include "publish/doc_indicators.h"
+#include "publish/doc_models.h"
 #include "publish/publisher.h"
 #include "shm/writer.h"
 
@@ -28,6 +30,7 @@ static void publish_price(const struct window *window, struct shelf *shelf);
 static void publish_candles(const struct window *window, size_t i, struct shelf *shelf);
 static void publish_indicators(const struct window *window, struct shelf *shelf);
 static void publish_status(const struct window *window, struct shelf *shelf);
+static void publish_accuracy(const struct window *window, struct shelf *shelf);
 static void key_of(const struct window *window, const char *path, char key[DOC_KEY_SIZE]);
 static void put(const struct window *window, const struct document *doc, struct shelf *shelf, bool *changed);
 static void take_away(const struct window *window, const char *path, struct shelf *shelf);
@@ -45,13 +48,15 @@ int window_show(struct db *db, struct arena *arena, struct window *window, struc
         publish_candles(window, i, shelf);
     publish_indicators(window, shelf);
     publish_status(window, shelf);
+    publish_accuracy(window, shelf);
     return 0;
 }
 
 static int load_rest(struct db *db, struct arena *arena, struct window *window)
 {
     const char *feed = window->feed->name;
-    if (view_load_providers(db, arena, feed, &window->providers, &window->provider_count) < 0)
+    if (view_load_refusals(db, arena, window->batch.id, &window->refusals, &window->refusal_count) < 0 ||
+        view_load_providers(db, arena, feed, &window->providers, &window->provider_count) < 0)
         return -1;
     /* How the engine's parts are is nothing that a sandbox should show: it would not be the same tomorrow. */
     if (!feed_is_sandbox(window->feed) &&
@@ -234,7 +239,7 @@ static void publish_indicators(const struct window *window, struct shelf *shelf)
     document_release(&doc);
 }
 
-/* The four that cannot go stale: each says in itself as of when it is. */
+/* Those that cannot go stale: each says in itself as of when it is. */
 static void publish_status(const struct window *window, struct shelf *shelf)
 {
     struct status_page page = window_status(window);
@@ -247,12 +252,12 @@ static void publish_status(const struct window *window, struct shelf *shelf)
 
     doc.key = "/v1/models";
     strbuf_reset(&doc.fresh);
-    doc_models_render(window->feed, &window->batch, &doc.fresh);
-    put(window, &doc, shelf, NULL);
-
-    doc.key = "/v1/accuracy";
-    strbuf_reset(&doc.fresh);
-    doc_accuracy_render(window->feed, window->records->accuracy, window->records->accuracy_count, &doc.fresh);
+    struct models_page models = {.feed = window->feed,
+                                 .batch = &window->batch,
+                                 .records = window->records,
+                                 .refusals = window->refusals,
+                                 .refusal_count = window->refusal_count};
+    doc_models_render(&models, &doc.fresh);
     put(window, &doc, shelf, NULL);
 
     doc.key = "/v1/data-quality";
@@ -260,6 +265,25 @@ static void publish_status(const struct window *window, struct shelf *shelf)
     doc_quality_render(window->feed, window->quality, WINDOW_INTERVAL_COUNT, window->providers,
                        window->provider_count, &doc.fresh);
     put(window, &doc, shelf, NULL);
+    document_release(&doc);
+}
+
+static void publish_accuracy(const struct window *window, struct shelf *shelf)
+{
+    const struct records *records = window->records;
+    struct document doc = {.key = ACCURACY_KEY, .doc_class = BTCF_DOC_STATUS, .published_ms = window->now_wall_ms};
+    char key[ACCURACY_KEY_SIZE];
+    document_init(&doc);
+    doc_accuracy_render(window->feed, records->accuracy, records->accuracy_count, &doc.fresh);
+    put(window, &doc, shelf, NULL);
+    for (size_t h = 0; h < HORIZON_COUNT; h++) {
+        accuracy_key(horizons[h].seconds, key);
+        doc.key = key;
+        strbuf_reset(&doc.fresh);
+        doc_accuracy_horizon_render(window->feed, records->accuracy, records->accuracy_count, horizons[h].seconds,
+                                    &doc.fresh);
+        put(window, &doc, shelf, NULL);
+    }
     document_release(&doc);
 }
 

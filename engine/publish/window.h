@@ -35,6 +35,8 @@ struct window {
     struct component_view *components;
     size_t component_count;
     struct price_view price;
+    struct refusal_view *refusals;
+    size_t refusal_count;
 };
 
 /* Loads and publishes all documents of the window; the fields before `batch` are the caller's. Forecasts first: readers wait

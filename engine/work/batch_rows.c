@@ -15,12 +15,13 @@
 
 #define PUBLIC_ID_DIGITS 24
 #define WEIGHTS_BYTES_MAX 4096
+#define REFUSALS_BYTES_MAX (256u << 10)
 #define SAVE_ARENA_BYTES (16u << 20)
 
 static const char SQL_EXISTS[] = "SELECT 1 FROM batch WHERE feed = $1 AND issued_at = $2";
 static const char SQL_BATCH[] =
     "INSERT INTO batch (feed, issued_at, data_as_of, origin_price, release, degraded, sources, data_hash,"
-    " created_wall_ms) VALUES ($1, $2, $2, $3, $4, $5, $6::jsonb, $7, $8) RETURNING id";
+    " created_wall_ms, refusals) VALUES ($1, $2, $2, $3, $4, $5, $6::jsonb, $7, $8, $9::jsonb) RETURNING id";
 /* All forecasts in one statement: a batch has more than a hundred, and a round trip each would be most of the job.
  * Arrays: model, version, horizon_s, quantiles (25 for each row, one after the other), mean, prob_up, volatility, served,
  * method, weights, calibration, trained_at, public id; then batch, feed, issued_at, origin price, levels per curve. */
@@ -54,6 +55,7 @@ static const char *make_public_id(struct arena *arena, const struct batch_row *r
 static const char *served_model(const struct issue *issue, int64_t horizon_s, const char *wanted);
 static const char *method_of(const char *model);
 static const char *render_weights(struct arena *arena, const struct issue_forecast *forecast);
+static const char *render_refusals(struct arena *arena, const struct issue *issue);
 
 int batch_exists(struct db *db, struct arena *arena, const char *feed, int64_t issued_at, bool *exists)
 {
@@ -77,9 +79,10 @@ int batch_save(struct db *db, const struct batch_row *row, const struct issue *i
     struct arena *arena = arena_create("batch.save", SAVE_ARENA_BYTES);
     struct db_rows rows;
     struct columns all = columns_of(arena, row, issue, served, choice);
-    int result = db_query(db, arena, SQL_BATCH, &rows, DB_TEXT(row->feed), DB_I64(row->issued_at),
-                          DB_F64(issue->origin_price), DB_TEXT(row->release), DB_BOOL(row->degraded),
-                          DB_TEXT(row->sources), DB_TEXT(row->data_hash), DB_I64(row->created_wall_ms), DB_END);
+    int result =
+        db_query(db, arena, SQL_BATCH, &rows, DB_TEXT(row->feed), DB_I64(row->issued_at), DB_F64(issue->origin_price),
+                 DB_TEXT(row->release), DB_BOOL(row->degraded), DB_TEXT(row->sources), DB_TEXT(row->data_hash),
+                 DB_I64(row->created_wall_ms), DB_TEXT(render_refusals(arena, issue)), DB_END);
     if (result == 0) {
         *batch_id = db_i64(&rows, 0, 0);
         result = db_exec(db, SQL_FORECASTS, NULL, DB_TEXT_ARRAY(all.model, all.count),
@@ -201,6 +204,26 @@ static const char *render_weights(struct arena *arena, const struct issue_foreca
         json_put_number(&json, forecast->weights[i].model, forecast->weights[i].weight, 6);
     json_close(&json, '}');
     const char *copy = arena_strdup(arena, text.ptr);
+    strbuf_release(&text);
+    return copy;
+}
+
+static const char *render_refusals(struct arena *arena, const struct issue *issue)
+{
+    struct strbuf text;
+    struct json json;
+    strbuf_init(&text, REFUSALS_BYTES_MAX);
+    json_init(&json, &text);
+    json_open(&json, '[');
+    for (size_t i = 0; i < issue->refusal_count; i++) {
+        json_open(&json, '{');
+        json_put_text(&json, "model", issue->refusals[i].model);
+        json_put_i64(&json, "horizon_s", issue->refusals[i].horizon_s);
+        json_put_text(&json, "reason", issue->refusals[i].reason);
+        json_close(&json, '}');
+    }
+    json_close(&json, ']');
+    const char *copy = strbuf_failed(&text) ? "[]" : arena_strdup(arena, text.ptr);
     strbuf_release(&text);
     return copy;
 }

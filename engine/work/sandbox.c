@@ -22,6 +22,7 @@
 #include "store/db.h"
 #include "work/batch_rows.h"
 #include "work/history.h"
+#include "work/state_rows.h"
 #include "work/work.h"
 
 #define SANDBOX_SEED 2025
@@ -62,7 +63,8 @@ static int make(struct work *work)
 {
     if (db_exec(work->db, SQL_FEED, NULL, DB_TEXT(FEED_SANDBOX), DB_TEXT(work->settings->symbol),
                 DB_I64(SANDBOX_ORIGIN_MS), DB_END) < 0 ||
-        db_exec(work->db, SQL_FORGET, NULL, DB_TEXT(FEED_SANDBOX), DB_END) < 0 || save_candles(work) < 0)
+        db_exec(work->db, SQL_FORGET, NULL, DB_TEXT(FEED_SANDBOX), DB_END) < 0 ||
+        state_rows_save_models(work->db) < 0 || save_candles(work) < 0)
         return -1;
     work->beat(work->ctx);
     return save_batch(work);

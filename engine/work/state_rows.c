@@ -26,6 +26,14 @@ static const char SQL_SAVE[] =
     " trained_from, points, data_hash, fit_ms, content, created_wall_ms)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15)"
     " ON CONFLICT (feed, release, model, step_s, fitted_ms) DO NOTHING";
+/* Arrays: name, summary, refit_s; then release. Whoever is no model any more goes. */
+static const char SQL_FORGET_MODELS[] = "DELETE FROM model WHERE NOT name = ANY($1::text[])";
+static const char SQL_SAVE_MODELS[] =
+    "INSERT INTO model (name, ordinal, summary, learns, refit_s, release)"
+    " SELECT u.name, u.i, u.summary, u.refit_s > 0, u.refit_s, $4 FROM unnest($1::text[], $2::text[], $3::bigint[])"
+    " WITH ORDINALITY AS u (name, summary, refit_s, i) ON CONFLICT (name) DO UPDATE SET ordinal = excluded.ordinal,"
+    " summary = excluded.summary, learns = excluded.learns, refit_s = excluded.refit_s, release = excluded.release,"
+    " change = nextval('change_seq')";
 /* Columns: i id. Index: unique (feed, release, model, step_s, fitted_ms), one step backwards for each wanted pair. */
 static const char SQL_NEWEST[] =
     "SELECT w.i, v.id FROM unnest($4::text[], $5::bigint[]) WITH ORDINALITY AS w (model, step_s, i)"
@@ -56,6 +64,23 @@ int state_rows_save(struct db *db, struct arena *arena, const struct state_row *
                 DB_TEXT(hash), DB_F64(row->fit_ms), content, DB_I64(wall_ms), DB_END) < 0)
         return err_wrap("while storing what %s has learned", row->model->name);
     *added = affected > 0;
+    return 0;
+}
+
+int state_rows_save_models(struct db *db)
+{
+    const char *names[STATE_SLOTS_MAX], *summaries[STATE_SLOTS_MAX];
+    int64_t refits_s[STATE_SLOTS_MAX];
+    size_t count = 0;
+    for (; models[count] != NULL && count < STATE_SLOTS_MAX; count++) {
+        names[count] = models[count]->name;
+        summaries[count] = models[count]->summary;
+        refits_s[count] = models[count]->refit_s;
+    }
+    if (db_exec(db, SQL_FORGET_MODELS, NULL, DB_TEXT_ARRAY(names, count), DB_END) < 0 ||
+        db_exec(db, SQL_SAVE_MODELS, NULL, DB_TEXT_ARRAY(names, count), DB_TEXT_ARRAY(summaries, count),
+                DB_I64_ARRAY(refits_s, count), DB_TEXT(BTCF_VERSION), DB_END) < 0)
+        return err_wrap("while storing who the models are");
     return 0;
 }
 

@@ -26,6 +26,9 @@ struct state_row {
 int state_rows_save(struct db *db, struct arena *arena, const struct state_row *row, int64_t wall_ms,
                     bool *added) BTCF_MUST_CHECK;
 
+/* Who the models of this release are: rows of model. */
+int state_rows_save_models(struct db *db) BTCF_MUST_CHECK;
+
 /* Which rows were put into a cache of states already. */
 #define STATE_SLOTS_MAX 64 /* models times steps */
 struct state_slots {

@@ -97,7 +97,8 @@ static int prepare(struct work *work, struct training *training)
     training->policy = strcmp(training->cause, "drift") == 0 ? FITS_AT_ORIGIN : FITS_EXACT;
     for (size_t m = 0; models[m] != NULL; m++)
         training->total += models[m]->refit_s > 0 ? 2 : 0;
-    if (keep_states(work->keep, work->db, training->feed, training->at_ms) < 0 ||
+    if (state_rows_save_models(work->db) < 0 ||
+        keep_states(work->keep, work->db, training->feed, training->at_ms) < 0 ||
         keep_refresh(work->keep, work->db) < 0)
         return -1;
     return history_follow(work->db, work->arena, work->keep->history, &query, &training->series, &sources);

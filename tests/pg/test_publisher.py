@@ -14,7 +14,7 @@ from world import BEGIN_MS, World, batches, role, shm_dir
 
 READER = BTCF.parent / 'tests/pg/read_document'
 PATHS = ['/v1/forecasts', *(f'/v1/forecasts/{h}' for h in '1h 4h 12h 1d 3d 7d 14d 30d'.split()), '/v1/price',
-         '/v1/candles/1h', '/v1/candles/4h', '/v1/candles/1d', '/v1/models', '/v1/accuracy', '/v1/data-quality',
+         '/v1/candles/1h', '/v1/candles/4h', '/v1/candles/1d', '/v1/models', '/v1/accuracy', '/v1/accuracy/1h', '/v1/data-quality',
          '/v1/status', '/openapi.json', '/docs', '/metrics']
 
 

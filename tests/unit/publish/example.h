@@ -34,6 +34,7 @@ static inline struct forecast_view example_forecast(const char *model, const cha
                                      .model_version = "1.2.3",
                                      .method = method,
                                      .weights = "{\"rw-emp\": 0.25}",
+                                     .calibration = "{\"width\": 1.02, \"outcomes\": 240}",
                                      .horizon_s = horizon_s,
                                      .target_at = ISSUED_AT + horizon_s * MS_PER_S,
                                      .trained_at = ISSUED_AT,

@@ -77,64 +77,6 @@ static void status_shows_components_and_keeps_errors_to_itself(void **state)
     json_decref(root);
 }
 
-static void models_are_listed_once_with_where_they_are_served(void **state)
-{
-    (void)state;
-    struct feed feed = example_feed("live", 1);
-    struct forecast_view forecasts[] = {
-        example_forecast("rw-gauss", "baseline", 3600), example_forecast("ensemble", "ensemble", 3600),
-        example_forecast("rw-gauss", "baseline", 86400), example_forecast("ensemble", "ensemble", 86400)};
-    forecasts[1].served = forecasts[2].served = true;
-    struct batch_view batch = example_batch(forecasts, 4);
-    doc_models_render(&feed, &batch, &text);
-    json_t *root = parse(&text);
-    json_t *models = member(root, "models");
-    assert_int_equal(json_array_size(models), 2);
-    json_t *ensemble = json_array_get(models, 1);
-    assert_string_equal(text_of(ensemble, "kind"), "ensemble");
-    assert_true(json_is_true(member(ensemble, "horizons.1h.served")));
-    assert_true(json_is_false(member(ensemble, "horizons.1d.served")));
-    assert_true(json_is_true(member(json_array_get(models, 0), "horizons.1d.served")));
-    json_decref(root);
-}
-
-static void the_scoreboard_has_a_list_for_every_horizon(void **state)
-{
-    (void)state;
-    struct feed feed = example_feed("live", 1);
-    struct accuracy_view lines[] = {example_accuracy("ensemble", "all", 3600),
-                                    example_accuracy("ensemble", "live", 3600),
-                                    example_accuracy("ensemble", "walk_forward", 3600)};
-    doc_accuracy_render(&feed, lines, 3, &text);
-    json_t *root = parse(&text);
-    assert_int_equal(json_object_size(member(root, "horizons")), HORIZON_COUNT);
-    assert_int_equal(json_array_size(member(root, "horizons.1h")), 2); /* "all" is for the forecasts, not for show */
-    assert_int_equal(json_array_size(member(root, "horizons.30d")), 0);
-    json_t *line = json_array_get(member(root, "horizons.1h"), 0);
-    assert_string_equal(text_of(line, "origin"), "live");
-    assert_int_equal(json_integer_value(member(line, "n")), 240);
-    assert_float_equal(number_of(line, "n_effective"), 60, 0);
-    assert_float_equal(number_of(line, "skill"), 0.02, 1e-9);
-    assert_float_equal(json_number_value(json_array_get(member(line, "skill_95"), 1)), 0.03, 1e-9);
-    assert_int_equal(json_array_size(member(line, "pit")), VIEW_PIT_BINS);
-    json_t *ninety = json_object_get(member(line, "coverage"), "90");
-    assert_float_equal(number_of(ninety, "measured"), 0.9, 1e-9);
-    assert_int_equal(json_array_size(member(ninety, "interval_95")), 2);
-    assert_int_equal(json_integer_value(member(root, "window_days")), 365);
-    json_decref(root);
-}
-
-static void an_empty_scoreboard_is_a_scoreboard(void **state)
-{
-    (void)state;
-    struct feed feed = example_feed("live", 1);
-    doc_accuracy_render(&feed, NULL, 0, &text);
-    json_t *root = parse(&text);
-    assert_true(json_is_null(member(root, "updated_at")));
-    assert_int_equal(json_object_size(member(root, "horizons")), HORIZON_COUNT);
-    json_decref(root);
-}
-
 static void completeness_counts_filled_candles_as_missing(void **state)
 {
     (void)state;
@@ -156,9 +98,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STATUS_TEST(the_word_follows_feed_batch_and_components),
         STATUS_TEST(status_shows_components_and_keeps_errors_to_itself),
-        STATUS_TEST(models_are_listed_once_with_where_they_are_served),
-        STATUS_TEST(the_scoreboard_has_a_list_for_every_horizon),
-        STATUS_TEST(an_empty_scoreboard_is_a_scoreboard),
         STATUS_TEST(completeness_counts_filled_candles_as_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
