@@ -61,56 +61,58 @@ static void models_are_listed_once_with_where_they_are_served(void **state)
     json_decref(root);
 }
 
+/* Two models of which one learned and one refused, what was decided, and what was taught. */
+static struct model_view known[] = {{.name = "garch", .summary = "GARCH(1,1)"}, {.name = "qgb", .summary = "trees"}};
+static struct version_view versions[] = {{.model = "garch",
+                                          .cause = "schedule",
+                                          .data_hash = "00ff",
+                                          .parameters = "{\"alpha\": 0.1}",
+                                          .step_s = 3600,
+                                          .fitted_ms = ISSUED_AT,
+                                          .trained_from = ISSUED_AT - MS_PER_DAY,
+                                          .points = 25,
+                                          .fit_ms = 12.5},
+                                         {.model = "qgb",
+                                          .cause = "schedule",
+                                          .data_hash = "",
+                                          .parameters = "{}",
+                                          .refusal = "too short",
+                                          .step_s = 3600,
+                                          .fitted_ms = ISSUED_AT}};
+static struct verdict_view verdicts[] = {{.kind = "quarantine",
+                                          .model = "garch",
+                                          .state = "quarantined",
+                                          .previous = "ok",
+                                          .reason = "worse",
+                                          .horizon_s = 3600},
+                                         {.kind = "champion",
+                                          .model = "ensemble",
+                                          .state = "served",
+                                          .previous = "rw-gauss",
+                                          .reason = "won",
+                                          .horizon_s = 3600,
+                                          .p = 0.01,
+                                          .n = 50,
+                                          .n_effective = 50,
+                                          .decided_at = ISSUED_AT},
+                                         {.kind = "drift",
+                                          .model = "ensemble",
+                                          .state = "retrain",
+                                          .previous = "",
+                                          .reason = "lost",
+                                          .horizon_s = 3600,
+                                          .p = -1,
+                                          .decided_at = ISSUED_AT}};
+static struct calibration_view calibrations[] = {
+    {.horizon_s = 3600, .as_of = ISSUED_AT, .updates = 7, .summary = "{\"width\": 1.1}"}};
+
 static void each_model_says_what_it_has_learned_and_what_keeps_it_out(void **state)
 {
     (void)state;
     struct feed feed = example_feed("live", 1);
     struct forecast_view forecasts[] = {example_forecast("garch", "model", 3600)};
     struct batch_view batch = example_batch(forecasts, 1);
-    struct model_view models[] = {{.name = "garch", .summary = "GARCH(1,1)"}, {.name = "qgb", .summary = "trees"}};
-    struct version_view versions[] = {{.model = "garch",
-                                       .cause = "schedule",
-                                       .data_hash = "00ff",
-                                       .parameters = "{\"alpha\": 0.1}",
-                                       .step_s = 3600,
-                                       .fitted_ms = ISSUED_AT,
-                                       .trained_from = ISSUED_AT - MS_PER_DAY,
-                                       .points = 25,
-                                       .fit_ms = 12.5},
-                                      {.model = "qgb",
-                                       .cause = "schedule",
-                                       .data_hash = "",
-                                       .parameters = "{}",
-                                       .refusal = "too short",
-                                       .step_s = 3600,
-                                       .fitted_ms = ISSUED_AT}};
-    struct verdict_view verdicts[] = {{.kind = "quarantine",
-                                       .model = "garch",
-                                       .state = "quarantined",
-                                       .previous = "ok",
-                                       .reason = "worse",
-                                       .horizon_s = 3600},
-                                      {.kind = "champion",
-                                       .model = "ensemble",
-                                       .state = "served",
-                                       .previous = "rw-gauss",
-                                       .reason = "won",
-                                       .horizon_s = 3600,
-                                       .p = 0.01,
-                                       .n = 50,
-                                       .n_effective = 50,
-                                       .decided_at = ISSUED_AT},
-                                      {.kind = "drift",
-                                       .model = "ensemble",
-                                       .state = "retrain",
-                                       .previous = "",
-                                       .reason = "lost",
-                                       .horizon_s = 3600,
-                                       .p = -1,
-                                       .decided_at = ISSUED_AT}};
-    struct calibration_view calibrations[] = {
-        {.horizon_s = 3600, .as_of = ISSUED_AT, .updates = 7, .summary = "{\"width\": 1.1}"}};
-    struct records records = {.models = models,
+    struct records records = {.models = known,
                               .model_count = 2,
                               .versions = versions,
                               .version_count = 2,
