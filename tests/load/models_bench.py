@@ -23,7 +23,7 @@ UPDATE_MS, REFIT_MS, TREES_MS = 20.0, 2000.0, 500.0
 TREES_ROWS, TREES_WIDTH, TREES_ROUNDS = 3000, 24, 5
 
 DEM2GBP, BTC = ('data', 'dem2gbp.csv'), ('reference', 'series_btc_ret_pct.csv')
-LOG_BTC = ('reference', 'series_btc_log_last1000.csv')
+LOG_BTC, CO2 = ('reference', 'series_btc_log_last1000.csv'), ('reference', 'series_co2.csv')
 GARCH = 'garchFit(~{formula}, data=x, cond.dist="{law}", include.mean=TRUE, trace=FALSE)'
 
 # name, our estimator and its options, series, R's library and expression, at most so many ms, at least so many times faster
@@ -34,6 +34,9 @@ FITS = [
     ('aparch-t', ['aparch-t'], DEM2GBP, 'fGarch', GARCH.format(formula='aparch(1,1)', law='std'), None, None),
     ('arima 1000', ['arima'], LOG_BTC, 'forecast', 'auto.arima(x)', None, 5.0),
     ('garch-t 3742', ['garch-t'], BTC, 'fGarch', GARCH.format(formula='garch(1,1)', law='std'), None, None),
+    ('ets 1000', ['ets'], LOG_BTC, 'forecast', 'ets(x)', None, 5.0),
+    ('ets 12 x 39', ['ets', '', 12], CO2, 'forecast', 'ets(ts(x, frequency=12))', None, 5.0),
+    ('theta 1000', ['theta'], LOG_BTC, 'forecast', 'thetaf(x)', None, None),
 ]
 
 # What an issue asks: horizons to a day in hours on hourly candles, longer ones in days on daily candles.
