@@ -169,7 +169,7 @@ static struct entry *make_room(struct fits *fits, const struct model *model, int
     for (size_t i = 0; i < ENTRIES_MAX; i++)
         if (fits->entries[i].model == NULL)
             return &fits->entries[i];
-    assert(!"an entry was dropped above");
+    assert(false && "an entry was dropped above");
     return NULL;
 }
 
