@@ -18,6 +18,7 @@
 #define FINAL_COUNT 4  /* best ones that are fitted in full */
 #define TOLERANCE 1e-6 /* of a fit during the search */
 #define ROOTS_BEYOND 1.01
+#define SCRATCH_MAX ((size_t)512 << 20)
 
 const struct arima_limits arima_limits_default = {.p_max = 5,
                                                   .q_max = 5,
@@ -29,7 +30,8 @@ const struct arima_limits arima_limits_default = {.p_max = 5,
                                                   .allows_drift = true};
 
 struct search {
-    struct arena *arena;
+    struct arena
+        *scratch; /* emptied before each fit: a hundred of them on a long series would not fit beside each other */
     const struct arima_data *data;
     struct arima_limits limits;
     bool allows_mean; /* of the differenced series */
@@ -57,7 +59,8 @@ static bool try_order(struct search *search, const struct arima_order *order)
         return false;
     struct arima_fit *fit = &search->tried[search->tried_count];
     const struct arima_fit *start = search->best < TRIED_MAX ? &search->tried[search->best] : NULL;
-    if (arima_estimate(search->arena, search->data, order, start, TOLERANCE, fit) < 0) {
+    arena_reset(search->scratch);
+    if (arima_estimate(search->scratch, search->data, order, start, TOLERANCE, fit) < 0) {
         err_clear();
         *fit = (struct arima_fit){.arima = {.order = *order}, .aicc = INFINITY};
     } else if (!arima_roots_beyond(&fit->arima, ROOTS_BEYOND)) {
@@ -140,7 +143,8 @@ static int finish(struct search *search, struct arima_fit *fit)
                 start = &search->tried[k];
         if (start == NULL)
             break;
-        int status = arima_estimate(search->arena, search->data, &start->arima.order, start, 0.0, &whole);
+        arena_reset(search->scratch);
+        int status = arima_estimate(search->scratch, search->data, &start->arima.order, start, 0.0, &whole);
         start->aicc = INFINITY;
         if (status < 0)
             err_clear();
@@ -181,7 +185,8 @@ int arima_choose(struct arena *arena, const struct arima_data *data, size_t peri
     if (data->count > ARIMA_POINTS_MAX)
         return err_set(E_INPUT, "arima takes at most %d values and has %zu", ARIMA_POINTS_MAX, data->count);
     choose_differences(arena, data, limits, &order);
-    *search = (struct search){.arena = arena, .data = data, .limits = *limits, .best = TRIED_MAX};
+    *search = (struct search){
+        .scratch = arena_create("arima order", SCRATCH_MAX), .data = data, .limits = *limits, .best = TRIED_MAX};
     search->allows_mean = order.d + order.D == 0   ? limits->allows_mean
                           : order.d + order.D == 1 ? limits->allows_drift
                                                    : false;
@@ -197,5 +202,7 @@ int arima_choose(struct arena *arena, const struct arima_data *data, size_t peri
     try_first(search, order);
     while (search->best < TRIED_MAX && try_neighbours(search))
         ;
-    return finish(search, fit);
+    int status = finish(search, fit);
+    arena_free(&search->scratch);
+    return status;
 }
