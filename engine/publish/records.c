@@ -47,9 +47,15 @@ void records_release(struct records *records)
     arena_free(&records->arena);
 }
 
-int records_update(struct records *records, struct db *db, const char *feed, int64_t change)
+bool records_has(const struct records *records, const char *feed)
 {
-    if (records->is_loaded && records->change == change && strcmp(records->feed, feed) == 0)
+    return records->is_loaded && strcmp(records->feed, feed) == 0;
+}
+
+int records_update(struct records *records, struct db *db, const char *feed, int64_t change, bool *is_new)
+{
+    *is_new = !records_has(records, feed) || records->change != change;
+    if (!*is_new)
         return 0;
     struct arena *arena = records->arena;
     arena_reset(arena);

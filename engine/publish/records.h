@@ -60,8 +60,12 @@ struct records {
 void records_init(struct records *records);
 void records_release(struct records *records);
 
-/* Reads everything again when `change` or the feed is another than last time. */
-int records_update(struct records *records, struct db *db, const char *feed, int64_t change) BTCF_MUST_CHECK;
+/* Something of this feed was read before. */
+bool records_has(const struct records *records, const char *feed);
+
+/* Reads everything again when `change` or the feed is another than last time; *is_new tells. */
+int records_update(struct records *records, struct db *db, const char *feed, int64_t change,
+                   bool *is_new) BTCF_MUST_CHECK;
 
 /* The verdict that holds, or NULL. `model` NULL: any. */
 const struct verdict_view *records_verdict(const struct records *records, const char *kind, int64_t horizon_s,

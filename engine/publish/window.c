@@ -37,10 +37,17 @@ static void take_away(const struct window *window, const char *path, struct shel
 
 int window_show(struct db *db, struct arena *arena, struct window *window, struct shelf *shelf)
 {
-    if (view_load_batch(db, arena, window->feed->name, &window->batch) < 0 ||
-        records_update(window->records, db, window->feed->name, window->records_change) < 0)
+    const char *feed = window->feed->name;
+    bool is_new;
+    if (view_load_batch(db, arena, feed, &window->batch) < 0)
         return -1;
-    publish_forecasts(window, shelf);
+    /* With the scoreboard as it was known: a new forecast does not wait for a new one, which follows at once. */
+    if (records_has(window->records, feed))
+        publish_forecasts(window, shelf);
+    if (records_update(window->records, db, feed, window->records_change, &is_new) < 0)
+        return -1;
+    if (is_new)
+        publish_forecasts(window, shelf);
     if (load_rest(db, arena, window) < 0)
         return -1;
     publish_price(window, shelf);

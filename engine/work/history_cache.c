@@ -29,6 +29,7 @@
 
 #define KEPT_SPARE 4096 /* candles that may come before the array is moved together */
 #define SOURCES_BYTES_MAX 4096
+#define REVISED_MAX 1000 /* changes that are looked at; more are taken for a revision. LIMIT in SQL_REVISED */
 
 /* Columns: open_time open high low close volume change. Index: candle's primary key, backwards. */
 static const char SQL_ALL[] =
@@ -38,10 +39,12 @@ static const char SQL_ALL[] =
 static const char SQL_TAIL[] =
     "SELECT open_time, open, high, low, close, volume, change, source, quote FROM candle WHERE feed = $1"
     " AND interval_s = $2::integer AND open_time > $5 AND open_time <= $3 ORDER BY open_time LIMIT $4";
-/* Index: candle_change. */
+/* Columns: how many rows of any feed have changed, how many of them are kept. Index: candle_change, from its end: ordered
+ * and limited inside, or the planner prefers to read the whole window. */
 static const char SQL_REVISED[] =
-    "SELECT 1 FROM candle WHERE change > $5 AND feed = $1 AND interval_s = $2::integer AND open_time >= $3"
-    " AND open_time <= $4 LIMIT 1";
+    "SELECT count(*), count(*) FILTER (WHERE feed = $1 AND interval_s = $2::integer AND open_time >= $3"
+    " AND open_time <= $4) FROM (SELECT feed, interval_s, open_time FROM candle WHERE change > $5"
+    " ORDER BY change DESC LIMIT 1000) changed";
 /* Columns: source quote count changes real. Index: candle's primary key. */
 static const char SQL_DIGEST[] =
     "SELECT source, quote, count(*), sum(change)::bigint, bool_or(NOT is_filled) FROM candle WHERE feed = $1"
@@ -163,7 +166,7 @@ static int is_revised(struct db *db, const struct history_cache *cache)
         db_query(db, arena, SQL_REVISED, &rows, DB_TEXT(cache->feed), DB_I64(HISTORY_STEP_S),
                  DB_I64(kept[0].open_time_ms), DB_I64(kept[cache->count - 1].open_time_ms), DB_I64(newest), DB_END);
     if (result == 0)
-        result = rows.count > 0;
+        result = db_i64(&rows, 0, 1) > 0 || db_i64(&rows, 0, 0) >= REVISED_MAX;
     arena_free(&arena);
     return result;
 }

@@ -33,7 +33,7 @@ from stack import BTCF, HISTORY, Stack, make_state_dir, wait_for  # noqa: E402
 BAR_MS = 250
 POLL_S = 0.002
 EARLY_MS = 60        # begin to ask this long before the close
-HEAVY_NICENESS = 10  # as in engine/roles/roles.c
+HEAVY_NICENESS = 19  # as in engine/roles/roles.c
 HOUR_MS = 3600 * 1000
 PATH = '/v1/forecasts/1h'
 DEADLINE_S = 20      # for one candle
