@@ -1,12 +1,14 @@
 """The path from a closed candle to rows: forecasts, ledger, scores, scoreboard, made by real worker processes."""
+import hashlib
 import os
 import random
 import signal
+import struct
 import time
 
 import pytest
 
-from conftest import run_btcf, wait_for
+from conftest import HOUR_MS, run_btcf, wait_for
 from world import BEGIN_MS, FEED, HORIZONS_S, World, batches, role
 
 @pytest.fixture
@@ -148,3 +150,41 @@ def test_the_ledger_tells_which_entry_was_touched(world, database, tmp_path):
     database.sql('DELETE FROM ledger_entry WHERE seq = %s', (last,))
     cut = run_btcf(database, 'ledger', 'verify', check=False)
     assert cut.returncode == 1 and 'head' in cut.stderr
+
+
+def closes_hash(database):
+    """Of all hours, as the ledger hashes the data of a batch."""
+    closes = [row[0] for row in database.sql('SELECT close FROM candle WHERE feed = %s AND interval_s = 3600 ORDER BY'
+                                             ' open_time', (FEED,))]
+    return hashlib.sha256(struct.pack(f'<{len(closes)}d', *closes)).hexdigest()
+
+
+def newest_hash(database):
+    return database.one('SELECT data_hash FROM batch WHERE feed = %s ORDER BY issued_at DESC LIMIT 1', (FEED,))
+
+
+def test_a_worker_that_follows_the_market_sees_every_revision(database, tmp_path):
+    """What it keeps between jobs is never older than the table: a candle long ago is corrected, one is lost."""
+    world = World(database, hours=24 * 120)  # less than any model would like, so batches are made from all of it
+    with role(database, 'worker-fast', tmp_path):
+        wait_for(lambda: batches(database) == 1, 'the first batch')
+        assert newest_hash(database) == closes_hash(database)
+        world.advance()
+        wait_for(lambda: batches(database) == 2, 'a batch that followed')
+        assert newest_hash(database) == closes_hash(database)
+        database.sql("UPDATE candle SET close = close * 1.01, high = high * 1.01, revision = 2,"
+                     " change = nextval('change_seq') WHERE feed = %s AND interval_s = 3600 AND open_time = %s",
+                     (FEED, BEGIN_MS - 1000 * HOUR_MS))
+        world.advance()
+        wait_for(lambda: batches(database) == 3, 'a batch after the correction')
+        assert newest_hash(database) == closes_hash(database)
+
+        # A change that the change numbers hide is found between two jobs, within KEEP_REFRESH_MS.
+        database.sql('UPDATE candle SET close = close * 1.02, high = high * 1.02, change = change - 1 WHERE feed = %s AND'
+                     ' interval_s = 3600 AND open_time = %s', (FEED, BEGIN_MS - 500 * HOUR_MS))
+        def is_found():
+            count = batches(database)
+            world.advance()
+            wait_for(lambda: batches(database) == count + 1, 'the next batch')
+            return newest_hash(database) == closes_hash(database)
+        wait_for(is_found, 'the hidden change')

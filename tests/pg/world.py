@@ -27,7 +27,7 @@ def shm_dir():
 class World:
     """A feed with a history that ends at BEGIN_MS and goes on one candle at a time."""
 
-    def __init__(self, database):
+    def __init__(self, database, hours=HISTORY_HOURS):
         self.database = database
         self.random = random.Random(7)
         self.price = 60000.0
@@ -37,7 +37,7 @@ class World:
         database.sql("INSERT INTO feed (feed, symbol, state, market0_ms, wall0_ms, speed, is_active, degraded, provider,"
                      " begin_ms) VALUES (%s, 'BTC-USD', 'running', %s, %s, 1, true, true, 'test', %s)",
                      (FEED, BEGIN_MS, now_ms, BEGIN_MS))
-        self.insert(BEGIN_MS - HISTORY_HOURS * HOUR_MS, HISTORY_HOURS)
+        self.insert(BEGIN_MS - hours * HOUR_MS, hours)
         for interval_s in (14400, 86400):
             database.sql('INSERT INTO candle (feed, interval_s, open_time, open, high, low, close, volume, quote, source,'
                          ' known_wall_ms) SELECT feed, %(s)s, open_time / (%(s)s * 1000::bigint) * %(s)s * 1000,'
