@@ -10,6 +10,11 @@
 
 const struct http_route api_routes[] = {
     {.method = "GET",
+     .path = "/v1/ledger",
+     .query = "limit cursor",
+     .run = ledger_list,
+     .summary = "The ledger: its entries, the newest first, which is its head."},
+    {.method = "GET",
      .path = "/v1/ledger/entries",
      .query = "limit cursor",
      .run = ledger_list,

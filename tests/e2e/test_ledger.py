@@ -29,7 +29,8 @@ def seal(feed, entry):
 
 def test_the_chain_holds_from_its_first_entry_to_its_head(stack):
     wait_for(lambda: len(stack.get('/v1/ledger/entries').json()['entries']) >= 7, 'seven entries', 60, 0.5)
-    entries, path = [], '/v1/ledger/entries?limit=3'
+    assert stack.get('/v1/ledger').status == 200
+    entries, path = [], '/v1/ledger?limit=3'
     while path:
         page = stack.get(path).json()
         entries += page['entries']
