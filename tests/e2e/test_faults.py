@@ -271,7 +271,7 @@ def private_nginx(stack, directory, port, environment):
     conf = conf.replace(f':{stack.port};', f':{port};').replace('load_module nginx/', 'load_module ')
     conf = conf.replace(' nginx/', ' ').replace(' log/', ' ').replace('worker_processes', 'user root;\nworker_processes')
     os.makedirs(directory / 'tmp')
-    for name in ('http.conf', 'routes.conf', 'ngx_http_btcf_module.so'):
+    for name in ('http.conf', 'routes.conf', 'control.conf', 'scgi_params.btcf', 'ngx_http_btcf_module.so'):
         os.symlink(os.path.join(stack.state, 'nginx', name), directory / name)
     # edge.v1 belongs to the stack's own workers: this one has a directory of its own with the same pub.v1 in it.
     shm = f'{stack.setting("shm_dir")}-time'

@@ -205,7 +205,7 @@ def test_processes_say_what_they_are(make_stack):
     stack = make_stack(settings={**SIMULATE, 'workers_fast': '2'}).start().wait_ready()
     titles = {command_line(pid) for pid in stack.processes()}
     assert {'btcf: supervisor', 'btcf: publish', 'btcf: ingest', 'btcf: worker-fast-0', 'btcf: worker-fast-1',
-            'btcf: worker-heavy', 'btcf: worker-io'} <= titles
+            'btcf: worker-heavy-0', 'btcf: worker-heavy-1', 'btcf: worker-io', 'btcf: meter', 'btcf: api-0'} <= titles
     assert stack.stop() == 0
 
 
