@@ -13,7 +13,7 @@
 #define ESTIMATE_HORIZON_MAX 512
 
 struct estimate_parameter {
-    char name[24]; /* "alpha", "ar1", "sma1" */
+    char name[32]; /* "alpha", "ar1", "sma1" */
     double value;
     double se_hessian, se_opg, se_robust; /* NaN when not computed */
 };

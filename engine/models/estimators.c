@@ -27,7 +27,13 @@
     ESTIMATOR(gas_t)                                                                                                 \
     ESTIMATOR(har)                                                                                                   \
     ESTIMATOR(har_log)                                                                                               \
-    ESTIMATOR(theta)
+    ESTIMATOR(theta)                                                                                                 \
+    ESTIMATOR(rw_gauss)                                                                                              \
+    ESTIMATOR(rw_emp)                                                                                                \
+    ESTIMATOR(ewma_emp)                                                                                              \
+    ESTIMATOR(garch_fhs)                                                                                             \
+    ESTIMATOR(qr_vol)                                                                                                \
+    ESTIMATOR(qgb)
 
 #define DECLARE(name) extern const struct estimator estimator_##name;
 ESTIMATOR_LIST(DECLARE)
