@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@
 
 #define NEVER_MS INT64_MAX
 #define PATH_SIZE 4200
+#define DIR_MODE 0750
 
 struct instance {
     const struct role *role;
@@ -78,6 +80,10 @@ static int open_socket(const struct supervisor_options *options, const struct ro
     *fd = -1;
     if (role->socket == NULL)
         return 0;
+    /* The folder of sockets and the one it lies in; that they exist is fine, that they cannot is what listening says. */
+    if (options->settings->state_dir != NULL)
+        mkdir(options->settings->state_dir, DIR_MODE);
+    mkdir(options->settings->run_dir, DIR_MODE);
     snprintf(path, sizeof path, "%s/%s", options->settings->run_dir, role->socket);
     return http_listen(path, fd);
 }

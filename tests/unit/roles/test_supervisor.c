@@ -95,6 +95,25 @@ static int run_telling(const struct role_context *context)
     return 0;
 }
 
+/* Answers each connection with its id, once. */
+static int run_answering(const struct role_context *context)
+{
+    role_ready(context);
+    while (!role_is_stopping()) {
+        int fd = accept(context->listen_fd, NULL, NULL);
+
+        if (fd < 0) {
+            role_pause(context, STEP_MS);
+            continue;
+        }
+        ssize_t sent = write(fd, context->id, strlen(context->id));
+        close(fd);
+        report(context);
+        return sent > 0 ? 0 : -1; /* ends, so that the next connection finds another one, or waits for it */
+    }
+    return 0;
+}
+
 static int64_t two(const struct settings *unused)
 {
     (void)unused;
@@ -388,6 +407,47 @@ static void hang_up(pid_t supervisor, size_t times)
     }
 }
 
+/* What the socket says to a connection; the deadline is the socket's. */
+static void ask(const char *path, char answer[ROLE_ID_SIZE])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct timeval patience = {.tv_sec = DEADLINE_MS / 1000};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    assert_true(strlen(path) < sizeof address.sun_path);
+    memcpy(address.sun_path, path, strlen(path));
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    ssize_t got = read(fd, answer, ROLE_ID_SIZE - 1);
+    assert_true(got > 0);
+    answer[got] = '\0';
+    close(fd);
+}
+
+static void a_socket_outlives_the_instances_that_accept_from_it(void **state)
+{
+    static const struct role answering[] = {
+        {.name = "answer", .run = run_answering, .count = two, .socket = "answer.sock"}, {.name = NULL}};
+    char run_dir[SCRATCH_SIZE + 16], path[SCRATCH_SIZE + 32], answer[ROLE_ID_SIZE];
+
+    (void)state;
+    snprintf(run_dir, sizeof run_dir, "%s/run", dir); /* which nobody has made */
+    snprintf(path, sizeof path, "%s/answer.sock", run_dir);
+    settings.run_dir = run_dir;
+    pid_t supervisor = start_table(answering, NULL);
+    for (int64_t end_ms = clock_mono_ms() + DEADLINE_MS; access(path, F_OK) < 0;) {
+        assert_true(clock_mono_ms() < end_ms);
+        clock_sleep_ms(STEP_MS);
+    }
+    clock_sleep_ms(STEP_MS); /* the name is there a moment before the socket listens */
+    for (size_t i = 0; i < 6; i++) {
+        ask(path, answer);
+        assert_true(strncmp(answer, "answer-", 7) == 0);
+    }
+    stop(supervisor);
+    settings.run_dir = NULL;
+}
+
 static void a_reload_starts_one_role_after_another_with_new_settings(void **state)
 {
     static const struct role telling[] = {
@@ -507,6 +567,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_second_signal_ends_the_drain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(roles_do_not_outlive_a_killed_supervisor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stops_on_sigint_that_was_inherited_as_ignored, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_socket_outlives_the_instances_that_accept_from_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reload_starts_one_role_after_another_with_new_settings, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_role_that_does_not_end_for_new_settings_is_killed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stop_ends_a_renewal, set_up, tear_down),
