@@ -11,10 +11,7 @@
  * may be and what it costs is decided by the horizon's document.
  *
  * Risk is that of one bitcoin, held (long) or owed (short) from the origin to
- * the target, in USD and as a share of the origin price, losses positive:
- *
- *     long:   VaR = P0 - Q(1 - level),  ES = P0 - E[P | P <= Q(1 - level)]
- *     short:  VaR = Q(level) - P0,      ES = E[P | P >= Q(level)] - P0
+ * the target, in USD and as a share of the origin price.
  *
  * Numbers of clients are plain decimals. What is read is what is echoed, so
  * only what is valid in JSON is taken.
@@ -57,8 +54,6 @@ static ngx_int_t ngx_http_btcf_query_between(ngx_http_request_t *r,
     const ngx_http_btcf_query_args_t *args, double *from, double *to);
 static ngx_uint_t ngx_http_btcf_query_price(const ngx_str_t *text,
     double *price);
-static ngx_uint_t ngx_http_btcf_query_beyond(const struct btcf_dist *dist,
-    double price);
 static u_char *ngx_http_btcf_query_loss(u_char *p,
     const ngx_http_btcf_query_t *query, double level, ngx_uint_t is_long);
 static u_char *ngx_http_btcf_query_head(u_char *p,
@@ -232,8 +227,8 @@ ngx_http_btcf_query_probability(ngx_http_request_t *r,
     dist = &query->curve->dist;
     share = btcf_dist_below(dist, to) - btcf_dist_below(dist, from);
 
-    beyond = (from > 0 && ngx_http_btcf_query_beyond(dist, from))
-             || (isfinite(to) && ngx_http_btcf_query_beyond(dist, to));
+    beyond = (from > 0 && btcf_dist_in_tail(dist, from))
+             || (isfinite(to) && btcf_dist_in_tail(dist, to));
 
     p = ngx_http_btcf_query_head(body->data, query);
 
@@ -353,40 +348,20 @@ static u_char *
 ngx_http_btcf_query_loss(u_char *p, const ngx_http_btcf_query_t *query,
     double level, ngx_uint_t is_long)
 {
-    double                   origin, price, mass, mean, at_risk, shortfall;
-    const struct btcf_dist  *dist;
+    double                 origin;
+    struct btcf_dist_risk  risk;
 
-    dist = &query->curve->dist;
     origin = btcf_dist_double(query->curve->curve.origin_price);
-    price = btcf_dist_quantile(dist, is_long ? 1 - level : level);
-    mass = btcf_dist_below(dist, price);
-    mean = btcf_dist_mean_below(dist, price);
-
-    if (is_long) {
-        at_risk = origin - price;
-        shortfall = origin - mean / mass;
-
-    } else {
-        at_risk = price - origin;
-        shortfall = (btcf_dist_mean_below(dist, (double) INFINITY) - mean)
-                    / (1 - mass) - origin;
-    }
-
-    /* where a jump lies at the level, nothing may lie beyond it */
-
-    if (!isfinite(shortfall) || shortfall < at_risk) {
-        shortfall = at_risk;
-    }
+    risk = btcf_dist_risk(&query->curve->dist, origin, level, is_long != 0);
 
     p = ngx_sprintf(p, ",\"price\":%.2f,\"value_at_risk\":%.2f"
                     ",\"value_at_risk_share\":%.6f"
                     ",\"expected_shortfall\":%.2f"
                     ",\"expected_shortfall_share\":%.6f",
-                    price, at_risk, at_risk / origin, shortfall,
-                    shortfall / origin);
+                    risk.price, risk.at_risk, risk.at_risk / origin,
+                    risk.shortfall, risk.shortfall / origin);
 
-    return ngx_http_btcf_query_tail(p, query,
-                                    ngx_http_btcf_query_beyond(dist, price));
+    return ngx_http_btcf_query_tail(p, query, risk.in_tail);
 }
 
 
@@ -395,14 +370,6 @@ ngx_http_btcf_query_price(const ngx_str_t *text, double *price)
 {
     return ngx_http_btcf_query_number(text, price)
            && *price > 0 && *price <= NGX_HTTP_BTCF_PRICE_MAX;
-}
-
-
-static ngx_uint_t
-ngx_http_btcf_query_beyond(const struct btcf_dist *dist, double price)
-{
-    return log(price) < dist->log_value[0]
-           || log(price) > dist->log_value[dist->count - 1];
 }
 
 
@@ -440,7 +407,8 @@ ngx_http_btcf_query_tail(u_char *p, const ngx_http_btcf_query_t *query,
     return ngx_sprintf(p, ",\"tail\":%s,\"method\":\"%s\",\"stale\":%s,"
                        "\"degraded\":%s}",
                        beyond ? "true" : "false",
-                       (flags & BTCF_CURVE_BASELINE) ? "baseline" : "ensemble",
+                       (flags & BTCF_CURVE_BASELINE) ? "baseline"
+                       : (flags & BTCF_CURVE_MODEL) ? "model" : "ensemble",
                        query->stale ? "true" : "false",
                        (flags & BTCF_CURVE_DEGRADED) ? "true" : "false");
 }

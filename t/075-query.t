@@ -64,6 +64,9 @@ ok($body->{stale} && $body->{degraded}, 'a stale forecast answers as stale, a de
 is($body->{method}, 'baseline', '... and who made it');
 is($res->{headers}{'cache-control'}, 'public, max-age=0', '... and is not kept');
 
+publish('/v1/forecasts/12h', model => BTCF::Segment::truth(1));
+is(answer('12h/risk')->{method}, 'model', 'a single model says so');
+
 # ---- risk
 
 $body = answer('1d/risk?level=0.95&side=long');

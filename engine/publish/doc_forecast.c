@@ -231,7 +231,10 @@ static void render_ledger(struct json *json, const struct batch_view *batch)
 
 static uint32_t curve_flags(const struct forecast_page *page)
 {
-    uint32_t flags = strcmp(page->forecast->method, "baseline") == 0 ? BTCF_CURVE_BASELINE : 0;
+    const char *method = page->forecast->method;
+    uint32_t flags = strcmp(method, "baseline") == 0 ? BTCF_CURVE_BASELINE
+                     : strcmp(method, "model") == 0  ? BTCF_CURVE_MODEL
+                                                     : 0;
     return flags | (page->batch->degraded || page->feed->degraded ? BTCF_CURVE_DEGRADED : 0);
 }
 

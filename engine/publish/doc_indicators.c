@@ -76,14 +76,11 @@ static void render_regime(struct json *json, const struct regime *regime)
 /* Loss of one bitcoin at the level, as a share of the origin price: value at risk, and the mean of what lies beyond. */
 static void render_loss(struct json *json, const struct btcf_dist *dist, double origin, double level, bool is_long)
 {
-    double price = btcf_dist_quantile(dist, is_long ? 1 - level : level), mass = btcf_dist_below(dist, price);
-    double below = btcf_dist_mean_below(dist, price), all = btcf_dist_mean_below(dist, (double)INFINITY);
-    double mean = is_long ? below / mass : (all - below) / (1 - mass);
-    double sign = is_long ? 1 : -1;
+    struct btcf_dist_risk risk = btcf_dist_risk(dist, origin, level, is_long);
 
     json_open(json, '{');
-    put_number(json, "value_at_risk", sign * (1 - price / origin), SHARE_DECIMALS);
-    put_number(json, "expected_shortfall", sign * (1 - mean / origin), SHARE_DECIMALS);
+    put_number(json, "value_at_risk", risk.at_risk / origin, SHARE_DECIMALS);
+    put_number(json, "expected_shortfall", risk.shortfall / origin, SHARE_DECIMALS);
     json_close(json, '}');
 }
 

@@ -171,6 +171,7 @@ _Static_assert(sizeof(struct btcf_doc_slot) == 384, "doc slot");
 /* Flags of a curve: who made it, and from what. */
 enum btcf_curve_flag {
     BTCF_CURVE_BASELINE = 1, /* the random walk is served: the ensemble has not beaten it */
+    BTCF_CURVE_MODEL = 4,    /* a single model is served: it has beaten both */
     BTCF_CURVE_DEGRADED = 2, /* made from a replay, a simulation or too few sources */
 };
 

@@ -156,3 +156,28 @@ double btcf_dist_mean_below(const struct btcf_dist *dist, double price)
         return sum + tail;
     return sum + tail - (1 - btcf_dist_below(dist, price)) * price / (1 - dist->scale_high);
 }
+
+bool btcf_dist_in_tail(const struct btcf_dist *dist, double price)
+{
+    double at = log(price);
+
+    return at < dist->log_value[0] || at > dist->log_value[dist->count - 1];
+}
+
+struct btcf_dist_risk btcf_dist_risk(const struct btcf_dist *dist, double origin_price, double level, bool is_long)
+{
+    double price = btcf_dist_quantile(dist, is_long ? 1 - level : level);
+    double mass = btcf_dist_below(dist, price), mean = btcf_dist_mean_below(dist, price);
+    struct btcf_dist_risk risk = {.price = price, .in_tail = btcf_dist_in_tail(dist, price)};
+
+    if (is_long) {
+        risk.at_risk = origin_price - price;
+        risk.shortfall = origin_price - mean / mass;
+    } else {
+        risk.at_risk = price - origin_price;
+        risk.shortfall = (btcf_dist_mean_below(dist, (double)INFINITY) - mean) / (1 - mass) - origin_price;
+    }
+    if (!isfinite(risk.shortfall) || risk.shortfall < risk.at_risk)
+        risk.shortfall = risk.at_risk;
+    return risk;
+}

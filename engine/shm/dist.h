@@ -45,6 +45,23 @@ double btcf_dist_quantile(const struct btcf_dist *dist, double p);
  * expected shortfall is made of it (Acerbi & Tasche 2002). In the curve's units; the whole mean for +infinity. */
 double btcf_dist_mean_below(const struct btcf_dist *dist, double price);
 
+/* What one unit held (long) or owed (short) from `origin_price` to the target may lose, in the curve's units, losses
+ * positive, at a level in [0.5, 1):
+ *
+ *     long:   at_risk = P0 - Q(1 - level),   shortfall = P0 - E[P | P <= Q(1 - level)]
+ *     short:  at_risk = Q(level) - P0,       shortfall = E[P | P >= Q(level)] - P0
+ *
+ * Where a jump lies at the level and nothing beyond it, the shortfall is the value at risk. */
+struct btcf_dist_risk {
+    double price; /* Q: what the price ends beyond with probability 1 - level */
+    double at_risk, shortfall;
+    bool in_tail; /* Q lies beyond the outermost level */
+};
+struct btcf_dist_risk btcf_dist_risk(const struct btcf_dist *dist, double origin_price, double level, bool is_long);
+
+/* Whether the price lies beyond the outermost levels, where the tail rule speaks. */
+bool btcf_dist_in_tail(const struct btcf_dist *dist, double price);
+
 /* Doubles of the ABI are their bits. */
 double btcf_dist_double(uint64_t bits);
 uint64_t btcf_dist_bits(double value);

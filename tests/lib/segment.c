@@ -187,6 +187,7 @@ static int do_curve(const json_t *command)
         .origin_price = btcf_dist_bits(json_number_value(json_object_get(command, "origin_price"))),
         .level_count = (uint32_t)json_array_size(levels),
         .flags = (json_is_true(json_object_get(command, "baseline")) ? BTCF_CURVE_BASELINE : 0) |
+                 (json_is_true(json_object_get(command, "model")) ? BTCF_CURVE_MODEL : 0) |
                  (json_is_true(json_object_get(command, "degraded")) ? BTCF_CURVE_DEGRADED : 0),
     };
 

@@ -198,6 +198,26 @@ static void a_jump_brings_its_whole_mass_to_the_mean_at_once(void **state)
     check_near(btcf_dist_mean_below(&dist, 110), 0.2 * 90 + 0.6 * 20 / log(110.0 / 90.0) + 0.2 * 110, 1e-9);
 }
 
+static void risk_is_the_quantile_and_the_mean_beyond_it(void **state)
+{
+    struct btcf_dist dist = make(5, levels5, values5);
+    struct btcf_dist_risk held = btcf_dist_risk(&dist, 100, 0.95, true),
+                          owed = btcf_dist_risk(&dist, 100, 0.75, false);
+
+    (void)state;
+    check_near(held.at_risk, 20, 1e-9);
+    check_near(held.shortfall, 100 - btcf_dist_mean_below(&dist, 80) / 0.05, 1e-9);
+    check_near(owed.at_risk, 15, 1e-9);
+    assert_true(owed.shortfall > owed.at_risk);
+    assert_false(held.in_tail || owed.in_tail);
+    assert_true(btcf_dist_risk(&dist, 100, 0.99, true).in_tail);
+
+    dist = make(4, (const double[]){0.1, 0.2, 0.8, 0.9}, (const double[]){90, 90, 110, 110}); /* nothing beyond 110 */
+    owed = btcf_dist_risk(&dist, 100, 0.95, false);
+    check_near(owed.at_risk, 10, 1e-9);
+    check_near(owed.shortfall, 10, 1e-9);
+}
+
 static void a_tail_too_heavy_for_a_mean_counts_at_the_most_that_has_one(void **state)
 {
     struct btcf_dist dist = make(3, (const double[]){0.4, 0.5, 0.6}, (const double[]){1, 10, 100});
@@ -279,6 +299,7 @@ int main(void)
         cmocka_unit_test(probabilities_outside_the_open_interval_have_no_quantile),
         cmocka_unit_test(the_mean_below_a_price_is_the_integral_of_the_quantiles),
         cmocka_unit_test(a_jump_brings_its_whole_mass_to_the_mean_at_once),
+        cmocka_unit_test(risk_is_the_quantile_and_the_mean_beyond_it),
         cmocka_unit_test(a_tail_too_heavy_for_a_mean_counts_at_the_most_that_has_one),
         cmocka_unit_test(refuses_what_is_not_a_curve),
         cmocka_unit_test(refuses_levels_that_differ_by_less_than_arithmetic_can_tell),
